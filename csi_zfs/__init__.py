@@ -1,0 +1,1 @@
+"""csi-zfs: node-local volumes for Kubernetes, with snapshots that travel."""

@@ -1,0 +1,1 @@
+"""What an engine of datasets promises, and how datasets are named."""

@@ -1,0 +1,1 @@
+"""The only doors to the machine: child processes, durable files, clock, digest."""

@@ -1,0 +1,1 @@
+"""Devices, file systems and mounts of this node."""

@@ -1,0 +1,193 @@
+"""Making volumes: empty ones, copies of snapshots, copies of live volumes."""
+
+from dataclasses import dataclass
+
+from csi_zfs.datasets import names
+from csi_zfs.datasets.api import DatasetExistsError, DatasetManager, NewDataset, PoolFullError
+from csi_zfs.domain.capabilities import VolumeCapability
+from csi_zfs.domain.errors import IncompatibleError, InvalidRequestError, NoSpaceError
+from csi_zfs.domain.model import CreateVolumeSpec, Volume
+from csi_zfs.domain.parameters import (
+    VolumeParameters,
+    parse_mutable_parameters,
+    parse_volume_parameters,
+)
+from csi_zfs.domain.sizes import GRANULE_BYTES, MIB
+from csi_zfs.services import records
+from csi_zfs.services.catalogue import Catalogue
+from csi_zfs.services.entries import VolumeEntry, entry_of_volume, volume_of
+from csi_zfs.services.identity import Identity
+from csi_zfs.services.locks import KeyedLocks
+from csi_zfs.services.pools import Pools
+from csi_zfs.services.quiescence import Quiescence
+from csi_zfs.services.records import DiskFormat, VolumeRecord
+from csi_zfs.services.sources import Source, Sources, blank_disk, disk_from
+
+# What mkfs.xfs refuses to go below; and a size at which ext4 has room for a journal and some files.
+MINIMUM_BYTES = {"xfs": 300 * MIB, "ext4": 16 * MIB, "": GRANULE_BYTES}
+
+
+class DifferentVolumeError(IncompatibleError):
+    """The volume of this name was made with other arguments."""
+
+
+class SourceOnOtherPoolError(InvalidRequestError):
+    """The source is on a pool that the parameter `pool` excludes."""
+
+
+class OtherTopologyError(NoSpaceError):
+    """The request can only be satisfied on another node."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A CreateVolume request with everything decided that does not depend on a source or a pool."""
+
+    spec: CreateVolumeSpec
+    parameters: VolumeParameters
+    leaf: str
+
+    @property
+    def capability(self) -> VolumeCapability:
+        """The capability that decides what is made; all of a request agree in it."""
+        return self.spec.capabilities[0]
+
+    @property
+    def dataset_name(self) -> str:
+        """The dataset that will hold the volume."""
+        return names.dataset_of(self.leaf)
+
+    def new_dataset(self, disk: DiskFormat, size_bytes: int) -> NewDataset:
+        """What to ask of the pool."""
+        record = VolumeRecord(
+            self.spec.volume_name, disk, self.parameters.given, self.spec.content_source
+        )
+        mutable = parse_mutable_parameters(self.spec.mutable_parameters)
+        return NewDataset(
+            name=self.dataset_name,
+            size_bytes=size_bytes,
+            is_thick=self.parameters.is_thick,
+            properties={**self.parameters.properties, **mutable},
+            user_properties=records.format_volume(record),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeCreation:
+    """Makes volumes.  Thread-safe."""
+
+    pools: Pools
+    catalogue: Catalogue
+    locks: KeyedLocks
+    sources: Sources
+    quiescence: Quiescence
+    identity: Identity
+    default_size_bytes: int
+
+    def create(self, spec: CreateVolumeSpec) -> Volume:
+        """Make the volume, or return the equal one that is there already.  Safe to repeat; durable.
+
+        Raises:
+            DifferentVolumeError: the name is taken by a volume made with other arguments; says
+                which.
+            VolumeNotFoundError, SnapshotNotFoundError: the source is proved not to exist.
+            OutOfRangeError: the smallest volume that would do is above the limit.
+            PoolFullError, OtherTopologyError: there is no room here; nothing was made.
+            LockTakenError: the same name, or the source, is being worked on.
+        """
+        plan = Plan(spec, parse_volume_parameters(spec.parameters), names.leaf_of(spec.volume_name))
+        self._require_here(spec)
+        with self.locks.hold(exclusive=[plan.dataset_name]):
+            existing = self.catalogue.volumes_named(plan.leaf)
+            entry = existing[0] if existing else self._make(plan)
+            _require_same(plan, entry)
+            return volume_of(entry)
+
+    def _require_here(self, spec: CreateVolumeSpec) -> None:
+        here = self.identity.topology
+        if spec.requisite_topologies and here not in [
+            dict(segments) for segments in spec.requisite_topologies
+        ]:
+            msg = f"the request allows other nodes only; this one is {self.identity.node_id}"
+            raise OtherTopologyError(msg)
+
+    def _make(self, plan: Plan) -> VolumeEntry:
+        if plan.spec.content_source is None:
+            return self._make_empty(plan)
+        with self.sources.hold(plan.spec.content_source) as source:
+            return self._make_copy(plan, source)
+
+    def _make_empty(self, plan: Plan) -> VolumeEntry:
+        disk = blank_disk(plan.capability)
+        new = plan.new_dataset(
+            disk, self._size_bytes(plan, disk, default_bytes=self.default_size_bytes)
+        )
+        pools = self.pools.roomiest(plan.parameters.pool_pattern, is_thick=new.is_thick)
+        for pool in pools[:-1]:
+            try:
+                return self._create(pool, new)
+            except PoolFullError:
+                continue  # the next one; the last one's answer is the caller's
+        return self._create(pools[-1], new)
+
+    def _create(self, pool: DatasetManager, new: NewDataset) -> VolumeEntry:
+        try:
+            dataset = pool.create(new)
+        except DatasetExistsError:
+            dataset = pool.get(
+                new.name
+            )  # made by a call whose answer was lost, and not in the catalogue yet
+        return self._known(entry_of_volume(pool, dataset))
+
+    def _make_copy(self, plan: Plan, source: Source) -> VolumeEntry:
+        pool = self._pool_of(source, plan)
+        disk = disk_from(source, plan.capability)
+        new = plan.new_dataset(
+            disk, self._size_bytes(plan, disk, default_bytes=source.size_bytes, source=source)
+        )
+        quiesced = self.quiescence.around([source.volume_id] if source.volume_id else [])
+        try:
+            dataset = pool.clone(source.name, new, quiesced=quiesced)
+        except DatasetExistsError:
+            dataset = pool.get(new.name)
+        return self._known(entry_of_volume(pool, dataset))
+
+    def _pool_of(self, source: Source, plan: Plan) -> DatasetManager:
+        pool = self.pools.get(source.pool_id)
+        if pool not in self.pools.matching(plan.parameters.pool_pattern):
+            msg = (
+                f"the source is on pool {pool.pool_name}, which parameter pool: "
+                f"{plan.parameters.pool_pattern!r} excludes: copies stay on the pool of their "
+                "source"
+            )
+            raise SourceOnOtherPoolError(msg)
+        return pool
+
+    @staticmethod
+    def _size_bytes(
+        plan: Plan, disk: DiskFormat, *, default_bytes: int, source: Source | None = None
+    ) -> int:
+        minimum_bytes = max(MINIMUM_BYTES[disk.fs_type], source.size_bytes if source else 0)
+        return plan.spec.capacity_range.choose(
+            minimum_bytes=minimum_bytes, default_bytes=default_bytes
+        )
+
+    def _known(self, entry: VolumeEntry) -> VolumeEntry:
+        self.catalogue.put_volume(entry)
+        return entry
+
+
+def _require_same(plan: Plan, entry: VolumeEntry) -> None:
+    record, spec, disk = entry.record, plan.spec, entry.record.disk
+    differences = {
+        "name": record.volume_name != spec.volume_name,
+        "capacity": not spec.capacity_range.admits(entry.size_bytes),
+        "volume_content_source": record.content_source != spec.content_source,
+        "parameters": dict(record.parameters) != dict(plan.parameters.given),
+        "access type": disk.access_type is not plan.capability.access_type,
+        "fs_type": plan.capability.fs_type not in ("", disk.fs_type),
+    }
+    different = [what for what, is_different in differences.items() if is_different]
+    if different:
+        msg = f"volume {spec.volume_name[:128]!r} exists with a different {', '.join(different)}"
+        raise DifferentVolumeError(msg)

@@ -1,0 +1,68 @@
+"""The pools of this node, by id and by name."""
+
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
+
+from csi_zfs.datasets.api import DatasetManager, PoolUnavailableError
+from csi_zfs.domain.errors import InvalidRequestError
+
+
+class PoolNotServedError(PoolUnavailableError):
+    """The id belongs to a pool that is not one of this driver's.
+
+    Nothing can be said about what is on it.
+    """
+
+
+class NoSuchPoolError(InvalidRequestError):
+    """The parameter `pool` matches no pool of this node."""
+
+
+class Pools:
+    """The pools that this driver owns; fixed for its life."""
+
+    def __init__(self, managers: Iterable[DatasetManager]) -> None:
+        """Take the pools, in the order of the settings."""
+        self._by_id = {manager.pool_id: manager for manager in managers}
+
+    def __iter__(self) -> Iterator[DatasetManager]:
+        """All pools."""
+        return iter(self._by_id.values())
+
+    def get(self, pool_id: str) -> DatasetManager:
+        """The pool of this id.
+
+        Raises `PoolNotServedError`, which is never "not found" (rules.md A5).
+        """
+        try:
+            return self._by_id[pool_id]
+        except KeyError:
+            msg = (
+                f"pool {pool_id} is not on this node: the volume may be alive elsewhere, "
+                "so nothing was done"
+            )
+            raise PoolNotServedError(msg) from None
+
+    def matching(self, pattern: str) -> list[DatasetManager]:
+        """The pools whose name matches a name or pattern (`fast-*`), all for an empty one.
+
+        Raises `NoSuchPoolError`.
+        """
+        found = [pool for pool in self if fnmatchcase(pool.pool_name, pattern or "*")]
+        if not found:
+            names = ", ".join(sorted(pool.pool_name for pool in self))
+            msg = (
+                f"parameter pool: {pattern[:64]!r} matches no pool of this node; there are: {names}"
+            )
+            raise NoSuchPoolError(msg)
+        return found
+
+    def roomiest(self, pattern: str, *, is_thick: bool) -> list[DatasetManager]:
+        """The matching pools, the one that can take the largest volume first."""
+
+        def room_bytes(pool: DatasetManager) -> int:
+            capacity = pool.capacity()
+            return capacity.admissible_thick_bytes if is_thick else capacity.admissible_thin_bytes
+
+        found = self.matching(pattern)
+        return found if len(found) == 1 else sorted(found, key=room_bytes, reverse=True)

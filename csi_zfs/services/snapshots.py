@@ -1,0 +1,177 @@
+"""Snapshots of single volumes: create, delete, look up."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from csi_zfs.datasets import names
+from csi_zfs.datasets.api import (
+    DatasetExistsError,
+    DatasetManager,
+    DatasetNotFoundError,
+    HasDependentsError,
+    NewSnapshot,
+)
+from csi_zfs.domain.errors import IncompatibleError, InvalidRequestError
+from csi_zfs.domain.ids import SnapshotId, VolumeId
+from csi_zfs.domain.model import Page, Snapshot
+from csi_zfs.domain.parameters import refuse_parameters
+from csi_zfs.services import records
+from csi_zfs.services.burial import bury, destroy_deferred
+from csi_zfs.services.catalogue import Catalogue, SnapshotNotFoundError
+from csi_zfs.services.entries import SnapshotEntry, VolumeEntry, entry_of_snapshot, snapshot_of
+from csi_zfs.services.listing import check_token
+from csi_zfs.services.locks import KeyedLocks
+from csi_zfs.services.pools import Pools
+from csi_zfs.services.quiescence import Quiescence
+from csi_zfs.services.records import GroupMembership, SnapshotRecord
+from csi_zfs.services.sources import snapshot_key
+
+
+class DifferentSnapshotError(IncompatibleError):
+    """The snapshot of this name is of another volume."""
+
+
+class GroupMemberError(InvalidRequestError):
+    """The snapshot belongs to a group and goes only with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshots:
+    """What the product does with snapshots.  Thread-safe.
+
+    `observe_extents` is told in how many pieces each source's data lies, which is what a copy
+    costs.
+    """
+
+    pools: Pools
+    catalogue: Catalogue
+    locks: KeyedLocks
+    quiescence: Quiescence
+    observe_extents: Callable[[int], None]
+
+    def create(
+        self, *, snapshot_name: str, source_volume_id: VolumeId, parameters: Mapping[str, str]
+    ) -> Snapshot:
+        """Take a snapshot, or return the one that is there.
+
+        Safe to repeat, with the same creation time; durable.
+
+        Raises:
+            VolumeNotFoundError: there is no such source.
+            DifferentSnapshotError: the name is taken by a snapshot of another volume.
+            PoolFullError: the pool has no room; nothing was made.
+        """
+        refuse_parameters(parameters)
+        leaf = names.leaf_of(snapshot_name)
+        dataset_name = names.dataset_of(source_volume_id.leaf)
+        with self.locks.hold(exclusive=[snapshot_key(leaf)], shared=[dataset_name]):
+            existing = self.catalogue.snapshots_named(leaf)
+            if not existing:
+                return snapshot_of(
+                    self._take(snapshot_name, leaf, self.catalogue.volume(source_volume_id))
+                )
+            if existing[0].record.source_volume_id != source_volume_id or existing[0].record.group:
+                msg = (
+                    f"snapshot {snapshot_name[:128]!r} exists, of volume "
+                    f"{existing[0].record.source_volume_id}"
+                )
+                raise DifferentSnapshotError(msg)
+            return snapshot_of(existing[0])
+
+    def _take(self, snapshot_name: str, leaf: str, source: VolumeEntry) -> SnapshotEntry:
+        pool = self.pools.get(source.volume_id.pool_id)
+        new = new_snapshot(snapshot_name, leaf, source)
+        self.observe_extents(pool.extent_count(source.dataset_name))
+        try:
+            snapshot = pool.snapshot([new], quiesced=self.quiescence.around([source.volume_id]))[0]
+        except DatasetExistsError:
+            snapshot = pool.get_snapshot(new.name)  # taken by a call whose answer was lost
+        entry = entry_of_snapshot(pool, snapshot)
+        self.catalogue.put_snapshots([entry])
+        return entry
+
+    def delete(self, snapshot_id: SnapshotId) -> None:
+        """Delete the snapshot; clones of it live on.  Safe to repeat: a missing one is no error.
+
+        Raises:
+            GroupMemberError: it belongs to a group (CSI: it cannot be deleted alone).
+            SnapshotHeldError: a hold keeps it.
+        """
+        try:
+            entry = self.catalogue.snapshot(snapshot_id)
+        except SnapshotNotFoundError:
+            return
+        if entry.record.group:
+            msg = (
+                f"snapshot {snapshot_id} belongs to group {entry.record.group.group_snapshot_id}: "
+                "delete the group"
+            )
+            raise GroupMemberError(msg)
+        with self.locks.hold(
+            exclusive=[snapshot_key(snapshot_id.leaf)], shared=[entry.dataset_name]
+        ):
+            self.delete_held(snapshot_id)
+
+    def delete_held(self, snapshot_id: SnapshotId) -> None:
+        """As `delete`, for a caller who holds the locks of the snapshot and of its dataset."""
+        try:
+            entry = self.catalogue.snapshot(snapshot_id)
+        except SnapshotNotFoundError:
+            return
+        pool = self.pools.get(snapshot_id.pool_id)
+        _destroy(pool, entry)
+        self.catalogue.forget_snapshot(snapshot_id)
+        bury(pool, entry.dataset_name)
+
+    def get(self, snapshot_id: SnapshotId) -> Snapshot:
+        """The snapshot; raises `SnapshotNotFoundError`, `PoolUnavailableError`."""
+        return snapshot_of(self.catalogue.snapshot(snapshot_id))
+
+    def list(
+        self,
+        *,
+        max_entries: int,
+        starting_token: str,
+        source_volume_id: VolumeId | None,
+        snapshot_id: SnapshotId | None,
+    ) -> Page[Snapshot]:
+        """One page of all snapshots, of one volume's, or the one of an id.
+
+        Raises `BadTokenError`.
+        """
+        after = check_token(starting_token, SnapshotId)
+        if snapshot_id is not None:
+            return self._only(snapshot_id, source_volume_id)
+        entries, token = self.catalogue.snapshot_page(
+            after=after, max_entries=max_entries, source_volume_id=source_volume_id
+        )
+        return Page(tuple(map(snapshot_of, entries)), token)
+
+    def _only(self, snapshot_id: SnapshotId, source_volume_id: VolumeId | None) -> Page[Snapshot]:
+        try:
+            snapshot = self.get(snapshot_id)
+        except SnapshotNotFoundError:
+            return Page(())
+        is_asked_for = source_volume_id in (None, snapshot.source_volume_id)
+        return Page((snapshot,) if is_asked_for else ())
+
+
+def new_snapshot(
+    snapshot_name: str, leaf: str, source: VolumeEntry, group: GroupMembership | None = None
+) -> NewSnapshot:
+    """What to ask of the pool for a snapshot of `source`."""
+    record = SnapshotRecord(snapshot_name, source.volume_id, source.record.disk, group)
+    return NewSnapshot(
+        names.snapshot_of(source.dataset_name, leaf), records.format_snapshot(record)
+    )
+
+
+def _destroy(pool: DatasetManager, entry: SnapshotEntry) -> None:
+    uid = entry.snapshot_id.uid
+    try:
+        pool.destroy_snapshot(entry.name, uid=uid)
+    except HasDependentsError:
+        hidden = names.snapshot_of(entry.dataset_name, names.deferred_snapshot_leaf(uid))
+        destroy_deferred(pool, pool.rename_snapshot(entry.name, hidden))
+    except DatasetNotFoundError:
+        return  # deleted by a call whose answer was lost, or by hand

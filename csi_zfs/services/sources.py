@@ -1,0 +1,123 @@
+"""Where a new volume's content comes from: nothing, a snapshot, or a live volume.
+
+And whether it may.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from csi_zfs.domain.capabilities import DEFAULT_FS_TYPE, AccessType, VolumeCapability
+from csi_zfs.domain.errors import InvalidRequestError, OperationPendingError
+from csi_zfs.domain.ids import SnapshotId, VolumeId
+from csi_zfs.domain.model import ContentSource
+from csi_zfs.services.catalogue import Catalogue
+from csi_zfs.services.locks import KeyedLocks
+from csi_zfs.services.records import DiskFormat, FormatState
+
+
+class SourceFormatError(InvalidRequestError):
+    """The source holds another file system than the one asked for."""
+
+
+class SourceMovedError(OperationPendingError):
+    """The source's volume was deleted in this very moment.
+
+    A repeated call finds the snapshot where it is now.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A snapshot or live volume on its pool, ready to be cloned from.
+
+    `volume_id` only for a live volume.
+    """
+
+    pool_id: str
+    name: str
+    size_bytes: int
+    disk: DiskFormat
+    volume_id: VolumeId | None = None
+
+
+class Sources:
+    """Finds content sources and keeps them in place while they are copied.  Thread-safe."""
+
+    def __init__(self, catalogue: Catalogue, locks: KeyedLocks) -> None:
+        """Look in this catalogue, under these locks."""
+        self._catalogue = catalogue
+        self._locks = locks
+
+    @contextmanager
+    def hold(self, content_source: ContentSource) -> Iterator[Source]:
+        """The source, which nobody deletes, moves or resizes for the length of a `with` block.
+
+        Raises `VolumeNotFoundError`, `SnapshotNotFoundError`, `LockTakenError`, `SourceMovedError`.
+        """
+        if isinstance(content_source, SnapshotId):
+            with self._hold_snapshot(content_source) as source:
+                yield source
+        else:
+            with self._locks.hold(shared=[self._catalogue.volume(content_source).dataset_name]):
+                entry = self._catalogue.volume(content_source)
+                yield Source(
+                    content_source.pool_id,
+                    entry.dataset_name,
+                    entry.size_bytes,
+                    entry.record.disk,
+                    content_source,
+                )
+
+    @contextmanager
+    def _hold_snapshot(self, snapshot_id: SnapshotId) -> Iterator[Source]:
+        before = self._catalogue.snapshot(snapshot_id)
+        with self._locks.hold(shared=[before.dataset_name, snapshot_key(snapshot_id.leaf)]):
+            entry = self._catalogue.snapshot(snapshot_id)
+            if entry.dataset_name != before.dataset_name:
+                msg = (
+                    f"the source volume of snapshot {snapshot_id} was just deleted: repeat this "
+                    "call"
+                )
+                raise SourceMovedError(msg)
+            yield Source(snapshot_id.pool_id, entry.name, entry.size_bytes, entry.record.disk)
+
+
+def snapshot_key(leaf: str) -> str:
+    """The lock key of all snapshots and groups of one leaf."""
+    return f"@{leaf}"
+
+
+def blank_disk(capability: VolumeCapability) -> DiskFormat:
+    """What a new, empty volume will hold."""
+    is_mount = capability.access_type is AccessType.MOUNT
+    return DiskFormat(
+        capability.access_type, (capability.fs_type or DEFAULT_FS_TYPE) if is_mount else ""
+    )
+
+
+def disk_from(source: Source, capability: VolumeCapability) -> DiskFormat:
+    """What a copy of `source` will hold.
+
+    Raises `SourceFormatError` where the capability asks for something else.
+
+    A volume that was a block device may hold anything, so a copy of it counts as formatted: it is
+    never formatted again, and what it holds is looked at when it is staged.
+    """
+    disk = source.disk
+    if capability.access_type is AccessType.BLOCK:
+        return replace(
+            disk, access_type=AccessType.BLOCK, state=FormatState.FORMATTED, has_twin_uuid=True
+        )
+    if disk.access_type is AccessType.BLOCK:
+        fs_type = capability.fs_type or disk.fs_type or DEFAULT_FS_TYPE
+        return DiskFormat(AccessType.MOUNT, fs_type, FormatState.FORMATTED, has_twin_uuid=True)
+    if disk.state is not FormatState.FORMATTED:
+        return replace(disk, fs_type=capability.fs_type or disk.fs_type)
+    if capability.fs_type not in ("", disk.fs_type):
+        msg = (
+            f"fs_type {capability.fs_type}: the source holds {disk.fs_type}; ask for that, or for "
+            "none"
+        )
+        raise SourceFormatError(msg)
+    return replace(disk, has_twin_uuid=True)

@@ -1,0 +1,234 @@
+"""Volumes: delete, expand, modify, look up; making them is in creation.py."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from csi_zfs.datasets import names
+from csi_zfs.datasets.api import (
+    DatasetBusyError,
+    DatasetManager,
+    DatasetNotFoundError,
+    HasDependentsError,
+    UnsupportedFeatureError,
+)
+from csi_zfs.domain.capabilities import AccessType, VolumeCapability
+from csi_zfs.domain.errors import InUseError
+from csi_zfs.domain.ids import VolumeId
+from csi_zfs.domain.model import (
+    CapacityReport,
+    CreateVolumeSpec,
+    ExpandedVolume,
+    Page,
+    Topology,
+    Volume,
+)
+from csi_zfs.domain.parameters import (
+    parse_mutable_parameters,
+    parse_volume_parameters,
+    without_metadata,
+)
+from csi_zfs.domain.sizes import CapacityRange
+from csi_zfs.mount.api import DeviceBusyError, Mounter
+from csi_zfs.services.burial import bury_origin
+from csi_zfs.services.catalogue import Catalogue, VolumeNotFoundError
+from csi_zfs.services.creation import MINIMUM_BYTES, VolumeCreation
+from csi_zfs.services.entries import VolumeEntry, entry_of_volume, volume_of
+from csi_zfs.services.identity import Identity
+from csi_zfs.services.listing import check_token
+from csi_zfs.services.locks import KeyedLocks
+from csi_zfs.services.node_state import NodeState, VolumeState
+from csi_zfs.services.pools import Pools
+from csi_zfs.services.sources import blank_disk
+
+
+class VolumeInUseError(InUseError):
+    """The volume is staged or published on this node; the text says where."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Volumes:
+    """What the product does with volumes.  Thread-safe."""
+
+    pools: Pools
+    catalogue: Catalogue
+    locks: KeyedLocks
+    creation: VolumeCreation
+    node_state: NodeState
+    mounter: Mounter
+    identity: Identity
+
+    def create(self, spec: CreateVolumeSpec) -> Volume:
+        """See `VolumeCreation.create`."""
+        return self.creation.create(spec)
+
+    def delete(self, volume_id: VolumeId) -> None:
+        """Delete the volume; its snapshots and the clones of them live on.  Safe to repeat.
+
+        A missing one is no error.
+
+        Raises:
+            VolumeInUseError: it is staged or published here.
+            DatasetBusyError: somebody else has its data open.
+            PoolUnavailableError: nothing can be said about it.
+        """
+        with self.locks.hold(exclusive=[names.dataset_of(volume_id.leaf)]):
+            try:
+                entry = self.catalogue.volume(volume_id)
+            except VolumeNotFoundError:
+                return
+            self._require_unused(volume_id)
+            pool = self.pools.get(volume_id.pool_id)
+            # Gone already, by a call whose answer was lost or by hand: that is what was asked for.
+            with suppress(DatasetNotFoundError):
+                self._destroy(pool, entry)
+            self.catalogue.forget_volume(volume_id)
+            self.node_state.save(VolumeState(str(volume_id), entry.dataset_name))
+            bury_origin(pool, entry.origin)
+
+    def _require_unused(self, volume_id: VolumeId) -> None:
+        state = self.node_state.find(str(volume_id))
+        if state is None:
+            return
+        paths = [
+            path for path in state.paths if self.mounter.mounted_at(path)
+        ] or self._staged_devices(state)
+        if paths:
+            msg = (
+                f"volume {volume_id} is in use at {', '.join(map(str, paths))}: unpublish and "
+                "unstage it first"
+            )
+            raise VolumeInUseError(msg)
+
+    def _staged_devices(self, state: VolumeState) -> Sequence[Path]:
+        """The staging paths of a block volume that is attached.
+
+        It is mounted nowhere, and in use all the same.
+        """
+        pool = self.pools.get(VolumeId.parse(state.volume_id).pool_id)
+        paths = [
+            path
+            for path, use in state.staged.items()
+            if use.capability.access_type is AccessType.BLOCK
+        ]
+        is_attached = paths and self.mounter.find_device(pool.data_path(state.dataset_name))
+        return paths if is_attached else []
+
+    def _destroy(self, pool: DatasetManager, entry: VolumeEntry) -> None:
+        try:
+            self._destroy_or_retire(pool, entry)
+        except DatasetBusyError:
+            # A loop device that a crash left behind keeps the data open; one that is really used is
+            # not let go of.
+            try:
+                self.mounter.detach(pool.data_path(entry.dataset_name))
+            except DeviceBusyError as exc:
+                raise VolumeInUseError(str(exc)) from exc
+            self._destroy_or_retire(pool, entry)
+
+    def _destroy_or_retire(self, pool: DatasetManager, entry: VolumeEntry) -> None:
+        try:
+            pool.destroy(entry.dataset_name, uid=entry.volume_id.uid)
+        except HasDependentsError:
+            tombstone = names.tombstone_of(entry.volume_id.uid)
+            pool.retire(entry.dataset_name, tombstone)
+            self.catalogue.move_snapshots(entry.volume_id, tombstone)
+
+    def get(self, volume_id: VolumeId) -> Volume:
+        """The volume; raises `VolumeNotFoundError`, `PoolUnavailableError`."""
+        return volume_of(self.catalogue.volume(volume_id))
+
+    def list(self, *, max_entries: int, starting_token: str) -> Page[Volume]:
+        """One page of all volumes, by id; raises `BadTokenError`."""
+        after = check_token(starting_token, VolumeId)
+        entries, token = self.catalogue.volume_page(after=after, max_entries=max_entries)
+        return Page(tuple(map(volume_of, entries)), token)
+
+    def expand(self, volume_id: VolumeId, capacity_range: CapacityRange) -> ExpandedVolume:
+        """Grow the volume; one that is large enough stays as it is.  Safe to repeat; durable.
+
+        Raises:
+            VolumeNotFoundError: there is none.
+            OutOfRangeError: it is larger than the limit already, or would have to be.
+            PoolFullError: the pool cannot take it; nothing was changed.
+        """
+        with self.locks.hold(exclusive=[names.dataset_of(volume_id.leaf)]):
+            entry = self.catalogue.volume(volume_id)
+            size_bytes = capacity_range.choose(
+                minimum_bytes=entry.size_bytes, default_bytes=entry.size_bytes
+            )
+            if size_bytes > entry.size_bytes:
+                pool = self.pools.get(volume_id.pool_id)
+                self.catalogue.put_volume(
+                    entry_of_volume(pool, pool.resize(entry.dataset_name, size_bytes))
+                )
+            return ExpandedVolume(size_bytes, is_node_expansion_required=True)
+
+    @property
+    def is_modify_supported(self) -> bool:
+        """Whether some pool has properties that can be changed on a living volume."""
+        return any(pool.features.mutable_properties for pool in self.pools)
+
+    def modify(self, volume_id: VolumeId, mutable_parameters: Mapping[str, str]) -> None:
+        """Change native properties of a volume.  Safe to repeat; durable.
+
+        Raises `VolumeNotFoundError`, `UnknownParameterError`, `UnsupportedFeatureError`.
+        """
+        properties = parse_mutable_parameters(mutable_parameters)
+        with self.locks.hold(exclusive=[names.dataset_of(volume_id.leaf)]):
+            entry = self.catalogue.volume(volume_id)
+            pool = self.pools.get(volume_id.pool_id)
+            unknown = sorted(properties.keys() - pool.features.mutable_properties)
+            if unknown:
+                msg = f"pool {pool.pool_name} cannot change {', '.join(unknown)} on a living volume"
+                raise UnsupportedFeatureError(msg)
+            if properties:
+                self.catalogue.put_volume(
+                    entry_of_volume(pool, pool.set_properties(entry.dataset_name, properties))
+                )
+
+    def validate(
+        self,
+        volume_id: VolumeId,
+        capabilities: Sequence[VolumeCapability],
+        parameters: Mapping[str, str],
+    ) -> str:
+        """Why the volume cannot be used in these ways, or nothing if it can.
+
+        Raises `VolumeNotFoundError`.
+        """
+        entry = self.catalogue.volume(volume_id)
+        disk = entry.record.disk
+        for capability in capabilities:
+            if capability.access_type is not disk.access_type:
+                return f"the volume is a {disk.access_type} volume, not {capability.access_type}"
+            if capability.fs_type not in ("", disk.fs_type):
+                return f"the volume holds {disk.fs_type}, not {capability.fs_type}"
+        given = without_metadata(parameters)
+        if given and given != dict(entry.record.parameters):
+            return "the volume was made with other parameters"
+        return ""
+
+    def capacity(
+        self,
+        *,
+        parameters: Mapping[str, str],
+        capabilities: Sequence[VolumeCapability],
+        topology: Topology | None,
+    ) -> CapacityReport:
+        """The room for a volume of this class: the largest that one pool takes now.
+
+        Nothing for other nodes.
+        """
+        asked = parse_volume_parameters(parameters)
+        fs_type = blank_disk(capabilities[0]).fs_type if capabilities else ""
+        minimum_bytes = MINIMUM_BYTES[fs_type]
+        if topology is not None and dict(topology) != dict(self.identity.topology):
+            return CapacityReport(0, 0, minimum_bytes)
+        capacities = [pool.capacity() for pool in self.pools.matching(asked.pool_pattern)]
+        room_bytes = max(
+            capacity.admissible_thick_bytes if asked.is_thick else capacity.admissible_thin_bytes
+            for capacity in capacities
+        )
+        return CapacityReport(room_bytes, room_bytes, minimum_bytes)

@@ -11,7 +11,6 @@ from csi_zfs.domain.ids import LEAF_PATTERN
 from csi_zfs.system.digest import hex_digest_of
 
 VOLUMES = "v"
-MAX_PARENT_BYTES = 120
 HASHED_LEAF_HEX_DIGITS = 32
 
 _PLAIN_LEAF = re.compile(LEAF_PATTERN, re.ASCII)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from csi_zfs.domain.errors import InvalidRequestError
-from csi_zfs.domain.sizes import GIB, parse_size
+from csi_zfs.domain.sizes import parse_size
 
 MAX_VALUE_BYTES = 256
 
@@ -109,7 +109,10 @@ def parse_volume_parameters(parameters: Mapping[str, str]) -> VolumeParameters:
 def parse_ephemeral_parameters(parameters: Mapping[str, str]) -> tuple[VolumeParameters, int]:
     """Check an inline volume's attributes: as `parse_volume_parameters`, and the size in bytes."""
     size_bytes = parse_size(parameters.get(SIZE.name, SIZE.default))
-    return _parse(parameters, EPHEMERAL_PARAMETERS), size_bytes or GIB
+    if size_bytes == 0:
+        msg = f"parameter {SIZE.name}: a volume of no bytes cannot be made"
+        raise InvalidParameterError(msg)
+    return _parse(parameters, EPHEMERAL_PARAMETERS), size_bytes
 
 
 def parse_mutable_parameters(parameters: Mapping[str, str]) -> Mapping[str, str]:
@@ -165,6 +168,6 @@ def _check_known(name: str, known: frozenset[str] | set[str]) -> None:
 
 
 def _check_text(name: str, value: str) -> None:
-    if not value or len(value.encode()) > MAX_VALUE_BYTES or not value.isprintable():
+    if not value or not value.isprintable() or len(value.encode()) > MAX_VALUE_BYTES:
         msg = f"parameter {name}: the value must be 1 to {MAX_VALUE_BYTES} bytes of printable text"
         raise InvalidParameterError(msg)

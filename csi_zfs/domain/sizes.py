@@ -88,7 +88,9 @@ class CapacityRange:
 
         Raises `OutOfRangeError` if that is above `limit_bytes`.
         """
-        wanted_bytes = self.required_bytes or min(default_bytes, self.limit_bytes or default_bytes)
+        wanted_bytes = self.required_bytes or default_bytes
+        if self.limit_bytes and not self.required_bytes:
+            wanted_bytes = min(default_bytes, self.limit_bytes // GRANULE_BYTES * GRANULE_BYTES)
         chosen_bytes = round_up(max(wanted_bytes, minimum_bytes))
         if self.limit_bytes and chosen_bytes > self.limit_bytes:
             msg = (

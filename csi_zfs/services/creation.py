@@ -1,5 +1,6 @@
 """Making volumes: empty ones, copies of snapshots, copies of live volumes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from csi_zfs.datasets import names
@@ -74,7 +75,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VolumeCreation:
-    """Makes volumes.  Thread-safe."""
+    """Makes volumes.  Thread-safe.
+
+    `observe_extents` is told in how many pieces the data of a live source lies: what a copy costs.
+    """
 
     pools: Pools
     catalogue: Catalogue
@@ -83,6 +87,7 @@ class VolumeCreation:
     quiescence: Quiescence
     identity: Identity
     default_size_bytes: int
+    observe_extents: Callable[[int], None]
 
     def create(self, spec: CreateVolumeSpec) -> Volume:
         """Make the volume, or return the equal one that is there already.  Safe to repeat; durable.
@@ -145,6 +150,8 @@ class VolumeCreation:
         new = plan.new_dataset(
             disk, self._size_bytes(plan, disk, default_bytes=source.size_bytes, source=source)
         )
+        if source.volume_id is not None:
+            self.observe_extents(pool.extent_count(source.name))
         quiesced = self.quiescence.around([source.volume_id] if source.volume_id else [])
         try:
             dataset = pool.clone(source.name, new, quiesced=quiesced)

@@ -1,4 +1,4 @@
-"""The composition root: builds the real objects and runs them.  Only the command line and tests import it."""
+"""Which service gets what: the one place where they are put together."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -63,6 +63,7 @@ def build_driver(settings: Settings, engines: Engines) -> Driver:
         quiescence=quiescence,
         identity=identity,
         default_size_bytes=settings.default_volume_size_bytes,
+        observe_extents=engines.observe_extents,
     )
     snapshots = Snapshots(
         pools=pools,

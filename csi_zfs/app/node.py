@@ -1,0 +1,126 @@
+"""The driver as a service: opens pools, repairs what a crash left, serves until told to stop."""
+
+import logging
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+
+from csi_zfs.app.wiring import Driver, Engines, build_driver
+from csi_zfs.mount.linux import LinuxMounter
+from csi_zfs.reflink.datasets import ReflinkDatasets
+from csi_zfs.reflink.place import Tools
+from csi_zfs.reflink.pools import open_pool
+from csi_zfs.rpc.interceptors import fields_of_call
+from csi_zfs.rpc.metrics import Metrics
+from csi_zfs.rpc.monitoring import MonitoringServer
+from csi_zfs.rpc.server import CsiServer
+from csi_zfs.services.statistics import PoolStatistics
+from csi_zfs.settings import Settings
+from csi_zfs.system.logs import LogFormat, configure_logging
+from csi_zfs.system.runner import SystemRunner
+from csi_zfs.system.state_files import StateDirectory
+
+log = logging.getLogger(__name__)
+STOPPED_CLEANLY = 0
+CALLS_LEFT_BEHIND = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The doors to this machine; the crash tests put doors here that end the process."""
+
+    tools: Tools = field(default_factory=Tools)
+
+
+def serve_node(settings: Settings, machine: Machine | None = None) -> int:
+    """Serve the pools of `settings` until SIGTERM or SIGINT; returns the exit status.
+
+    Mounts and loop devices stay as they are at the end: workloads do not notice.
+    """
+    configure_logging(
+        LogFormat(settings.log_format),
+        logging.getLevelNamesMapping()[settings.log_level.upper()],
+        fields_of_call=fields_of_call,
+    )
+    stop = _stop_signal()
+    with ready_node(settings, machine or Machine()) as server:
+        server.start()
+        stop.wait()
+        log.info("stopping")
+        is_idle = server.stop(grace_s=settings.shutdown_grace_s)
+    return STOPPED_CLEANLY if is_idle else CALLS_LEFT_BEHIND
+
+
+@contextmanager
+def ready_node(settings: Settings, machine: Machine) -> Iterator[CsiServer]:
+    """A server that has only to be started, over pools that are open until the block ends."""
+    with ExitStack() as stack:
+        pools = [stack.enter_context(_opened(pool)) for pool in _open_pools(settings, machine)]
+        driver, metrics = _built(settings, machine, pools)
+        driver.recovery.run()
+        if settings.metrics_address is not None:
+            monitoring = MonitoringServer(metrics, is_ready=driver.services.health.is_ready)
+            monitoring.start(*settings.metrics_address)
+            stack.callback(monitoring.stop)
+        yield CsiServer(
+            driver.services,
+            socket_path=settings.socket_path,
+            kubelet_dir=settings.kubelet_dir,
+            metrics=metrics,
+            thread_count=settings.rpc_threads,
+        )
+
+
+def _open_pools(settings: Settings, machine: Machine) -> Iterator[ReflinkDatasets]:
+    for pool in settings.pools:
+        yield open_pool(
+            pool.path,
+            name=pool.name,
+            thin_ratio=pool.thin_ratio,
+            reserve_percent=pool.reserve_percent,
+            tools=machine.tools,
+        )
+
+
+@contextmanager
+def _opened(pool: ReflinkDatasets) -> Iterator[ReflinkDatasets]:
+    try:
+        yield pool
+    finally:
+        pool.close()
+
+
+def _built(
+    settings: Settings, machine: Machine, pools: Sequence[ReflinkDatasets]
+) -> tuple[Driver, Metrics]:
+    """The driver and its metrics, which need each other: the metrics read the driver's figures."""
+    read: list[Driver] = []
+
+    def statistics() -> Sequence[PoolStatistics]:
+        return [figures for driver in read for figures in driver.statistics.read()]
+
+    metrics = Metrics(statistics)
+    runner = SystemRunner(default_timeout_s=settings.command_timeout_s)
+    engines = Engines(
+        pools=pools,
+        mounter=LinuxMounter(runner, root=settings.kubelet_dir),
+        state_store=StateDirectory(settings.state_dir, machine.tools.files),
+        observe_extents=metrics.observe_extents,
+    )
+    read.append(build_driver(settings, engines))
+    return read[0], metrics
+
+
+def _stop_signal() -> threading.Event:
+    """An event that SIGTERM and SIGINT set."""
+    stop = threading.Event()
+
+    def set_stop(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, set_stop)
+    return stop

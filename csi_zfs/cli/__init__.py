@@ -1,0 +1,1 @@
+"""The csi-zfs command."""

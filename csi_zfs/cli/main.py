@@ -1,0 +1,53 @@
+"""The csi-zfs command: its commands, and how their errors end the process."""
+
+import sys
+import traceback
+from collections.abc import Sequence
+
+import typer
+
+from csi_zfs.cli import node, pool, version
+from csi_zfs.domain.errors import CsiZfsError
+from csi_zfs.settings import SettingsError, keep_grpc_fork_support_off
+
+REFUSED = 1
+WRONG_SETTINGS = 2
+BUG = 70  # EX_SOFTWARE of sysexits.h
+
+app = typer.Typer(
+    name="csi-zfs",
+    help="Node-local volumes for Kubernetes, with snapshots that travel.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help does not load rich
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(node.app)
+app.add_typer(pool.app, name="pool")
+app.add_typer(version.app)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and end the process.
+
+    The exit status is 0 for success, 1 where the command is refused, 2 for wrong settings or wrong
+    usage, 130 after Ctrl-C, and 70, with a traceback, for a bug.
+
+    Args:
+        arguments: the words after `csi-zfs`; None for those of this process.
+    """
+    keep_grpc_fork_support_off()
+    try:
+        app(args=arguments, prog_name="csi-zfs")
+    except SettingsError as exc:
+        _end(str(exc), WRONG_SETTINGS)
+    except CsiZfsError as exc:
+        _end(f"csi-zfs: {exc}", REFUSED)
+    except Exception:  # noqa: BLE001 - the last door: what comes here is a bug and is shown whole
+        _end(traceback.format_exc().rstrip(), BUG)
+
+
+def _end(words: str, status: int) -> None:
+    typer.echo(words, err=True)
+    sys.exit(status)

@@ -1,0 +1,92 @@
+"""How pools are shown: as a table for people, as JSON for programs."""
+
+import enum
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import typer
+
+from csi_zfs.domain.model import PoolStatus
+from csi_zfs.domain.sizes import format_size
+
+_WIDTH_OF_A_PIPE = 240
+
+
+class OutputFormat(enum.StrEnum):
+    """For whom the output is."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+def show_pools(pools: Sequence[PoolStatus], output: OutputFormat) -> None:
+    """Print several pools: one row, or one object of a list, for each."""
+    if output is OutputFormat.JSON:
+        _print_json([asdict(pool) for pool in pools])
+        return
+    header = ("NAME", "KIND", "MOUNTED", "FREE", "TOTAL", "VOLUMES", "SNAPSHOTS", "HEALTH", "PATH")
+    _print_columns([header, *map(_row, pools)])
+
+
+def show_pool(pool: PoolStatus, output: OutputFormat) -> None:
+    """Print all about one pool: a line for each fact and each finding, or one object."""
+    if output is OutputFormat.JSON:
+        _print_json(asdict(pool))
+        return
+    _print_columns(
+        [
+            ("name", pool.name),
+            ("path", str(pool.path)),
+            ("pool id", pool.pool_id or "not known"),
+            ("kind", pool.kind),
+            ("mounted", _yes_or_no(is_so=pool.is_mounted)),
+            ("free", f"{format_size(pool.free_bytes)} of {format_size(pool.total_bytes)}"),
+            ("volumes", str(pool.volumes)),
+            ("snapshots", str(pool.snapshots)),
+            ("health", _health(pool)),
+            *(("", f"{finding.status} {finding.message}") for finding in pool.findings),
+        ]
+    )
+
+
+def _row(pool: PoolStatus) -> tuple[str, ...]:
+    return (
+        pool.name,
+        pool.kind,
+        _yes_or_no(is_so=pool.is_mounted),
+        format_size(pool.free_bytes),
+        format_size(pool.total_bytes),
+        str(pool.volumes),
+        str(pool.snapshots),
+        _health(pool),
+        str(pool.path),
+    )
+
+
+def _yes_or_no(*, is_so: bool) -> str:
+    return "yes" if is_so else "no"
+
+
+def _health(pool: PoolStatus) -> str:
+    return ", ".join(finding.reason for finding in pool.findings) or "healthy"
+
+
+def _print_json(document: object) -> None:
+    typer.echo(json.dumps(document, indent=2, default=str))
+
+
+def _print_columns(rows: Sequence[Sequence[str]]) -> None:
+    # Loaded here: the driver itself, which must answer soon after its start, draws no tables.
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2))
+    for _ in rows[0]:
+        table.add_column(overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    # Without a terminal rich assumes 80 columns and would break lines that a program reads.
+    width = None if sys.stdout.isatty() else _WIDTH_OF_A_PIPE
+    Console(width=width, markup=False, highlight=False, emoji=False).print(table)

@@ -1,0 +1,80 @@
+"""The kinds of settings that have a grammar of their own."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from csi_zfs.domain.ids import MAX_POOL_PARENT_BYTES
+from csi_zfs.domain.sizes import MAX_BYTES, MIB, InvalidSizeError, format_size, parse_size
+from csi_zfs.settings.kinds import (
+    Kind,
+    absolute_path,
+    require_text,
+    text_like,
+    unlike,
+    wrong_type,
+)
+
+_LABEL = r"[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?"
+_LOWER_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_KEY_NAME = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+_ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9.-]+):(?P<port>[0-9]{1,5})", re.ASCII)
+_MAX_PORT = 65535
+
+
+def _parse_size(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise wrong_type(SIZE.what, value)
+    size_bytes = parse_size(value) if isinstance(value, str) else value
+    if not MIB <= size_bytes <= MAX_BYTES:
+        raise InvalidSizeError(f"must be {SIZE.what}, and less than {format_size(MAX_BYTES)}")
+    return size_bytes
+
+
+SIZE = Kind("a size of at least 1Mi, such as 10Gi", _parse_size)
+
+
+def _parse_endpoint(value: object) -> Path:
+    text = require_text(ENDPOINT.what, value)
+    return _SOCKET_PATH.parse(text.removeprefix("unix://"))
+
+
+# sockaddr_un has 108 bytes, with the NUL.
+_SOCKET_PATH = absolute_path("unix:// and the path of a socket", 107)
+ENDPOINT = Kind(_SOCKET_PATH.what, _parse_endpoint)
+
+
+class Address(NamedTuple):
+    """Where to listen: a host name or IPv4 address, and a TCP port."""
+
+    host: str
+    port: int
+
+
+def _parse_address(value: object) -> Address | None:
+    text = require_text(ADDRESS.what, value)
+    if not text:
+        return None
+    match = _ADDRESS.fullmatch(text)
+    if match is None or not 1 <= int(match["port"]) <= _MAX_PORT:
+        raise unlike(ADDRESS.what, text)
+    return Address(match["host"], int(match["port"]))
+
+
+ADDRESS = Kind("a host and a port such as 127.0.0.1:9808, or '' for none", _parse_address)
+
+# The lengths and forms are those of csi.proto and of Kubernetes' label keys, the stricter of both.
+DRIVER_NAME = text_like(
+    "a domain name of at most 63 characters", rf"(?=.{{1,63}}\Z){_LABEL}(\.{_LABEL})*"
+)
+TOPOLOGY_KEY = text_like(
+    "a label key such as topology.example.io/node: a lower-case domain name, '/', a name,"
+    " each of at most 63 characters",
+    rf"((?=[^/]{{1,63}}/){_LOWER_LABEL}(\.{_LOWER_LABEL})*/)?{_KEY_NAME}",
+)
+NODE_ID = text_like("1 to 192 printable ASCII characters without spaces", r"[!-~]{1,192}")
+POOL_NAME = text_like(
+    "1 to 63 lower-case letters and digits, with '-' after the first", r"[a-z0-9][a-z0-9-]{0,62}"
+)
+DIRECTORY = absolute_path("the path of a directory", 4095)
+POOL_PATH = absolute_path("the path of a pool's directory", MAX_POOL_PARENT_BYTES)

@@ -1,0 +1,131 @@
+"""Reads the settings: environment over file over defaults, and every mistake at once."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from csi_zfs.domain.errors import InvalidRequestError
+from csi_zfs.settings.document import Document, Keys
+from csi_zfs.settings.environment import host_name, process_environment
+from csi_zfs.settings.files import read_document
+from csi_zfs.settings.model import POOL_TABLE, SETTINGS_TABLE, PoolSettings, Settings
+from csi_zfs.settings.problems import Problem, SettingsError
+from csi_zfs.settings.spec import VARIABLE_PREFIX, SettingSpec
+
+_POOLS = "pools"
+# Kubernetes itself sets variables such as CSI_ZFS_PORT for a Service of that name: only what all
+# but spells one of ours is a mistake.
+_NEARLY_A_VARIABLE = 0.85
+
+
+def load_settings(path: Path | None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Read a TOML or YAML file and, over it, the variables `CSI_ZFS_<KEY>`.
+
+    Args:
+        path: the file; None for none, which leaves the pools unsaid.
+        environ: the variables; None for those of this process.
+
+    Raises:
+        SettingsError: with all mistakes.
+    """
+    document = Document() if path is None else read_document(path)
+    reading = _Reading(document, process_environment() if environ is None else environ)
+    arguments = reading.settings()
+    pools = reading.pools()
+    if reading.problems:
+        raise SettingsError(reading.problems)
+    return Settings(pools=tuple(PoolSettings(**pool) for pool in pools), **arguments)
+
+
+class _Reading:
+    """One pass over a document and the environment; a mistake is noted, and the pass goes on."""
+
+    def __init__(self, document: Document, environ: Mapping[str, str]) -> None:
+        self.problems: list[Problem] = []
+        self._document = document
+        self._environ = environ
+
+    def settings(self) -> dict[str, Any]:
+        """The arguments of `Settings` that were given, without the pools."""
+        values = {"node_id": host_name(), **self._document.values}
+        self._refuse_unknown(values, [_POOLS, *(spec.key for spec in SETTINGS_TABLE)], ())
+        self._refuse_misspelt_variables()
+        in_file = [spec for spec in SETTINGS_TABLE if spec.variable not in self._environ]
+        return self._table(in_file, values, ()) | self._variables()
+
+    def pools(self) -> list[dict[str, Any]]:
+        """The arguments of `PoolSettings` that were given, for each pool."""
+        entries = self._document.values.get(_POOLS, [])
+        if not isinstance(entries, list) or not entries:
+            self._note((_POOLS,), "must be a list of at least one table with a name and a path")
+            return []
+        pools = [self._pool(entry, (_POOLS, index)) for index, entry in enumerate(entries)]
+        # Of one name they could not be told apart; of one path they would destroy each other.
+        self._refuse_repeated(pools, "name")
+        self._refuse_repeated(pools, "path")
+        return pools
+
+    def _pool(self, entry: object, keys: Keys) -> dict[str, Any]:
+        if not isinstance(entry, dict):
+            self._note(keys, "must be a table with a name and a path")
+            return {}
+        self._refuse_unknown(entry, [spec.key for spec in POOL_TABLE], keys)
+        return self._table(POOL_TABLE, entry, keys)
+
+    def _refuse_repeated(self, pools: list[dict[str, Any]], attribute: str) -> None:
+        first_of: dict[object, int] = {}
+        for index, pool in enumerate(pools):
+            if attribute in pool:
+                value = pool[attribute]
+                first = first_of.setdefault(value, index)
+                if first != index:
+                    words = f"{str(value)!r} is that of {_POOLS}[{first}] already"
+                    self._note((_POOLS, index, attribute), words)
+
+    def _table(
+        self, specs: Iterable[SettingSpec], values: Mapping[str, object], keys: Keys
+    ) -> dict[str, Any]:
+        arguments: dict[str, Any] = {}
+        for spec in specs:
+            if spec.key in values:
+                try:
+                    arguments[spec.attribute] = spec.kind.parse(values[spec.key])
+                except InvalidRequestError as exc:
+                    self._note((*keys, spec.key), str(exc))
+            elif spec.is_required:
+                self._note((*keys, spec.key), f"is missing: give {spec.kind.what}")
+        return arguments
+
+    def _variables(self) -> dict[str, Any]:
+        arguments: dict[str, Any] = {}
+        for spec in SETTINGS_TABLE:
+            text = self._environ.get(spec.variable)
+            if text is None:
+                continue
+            try:
+                arguments[spec.attribute] = spec.kind.parse(spec.kind.from_text(text))
+            except InvalidRequestError as exc:
+                self._note_variable(spec.variable, str(exc))
+        return arguments
+
+    def _refuse_unknown(self, values: Iterable[str], known: list[str], keys: Keys) -> None:
+        for key in values:
+            if key not in known:
+                near = difflib.get_close_matches(key, known, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
+                self._note((*keys, key), f"there is no such setting; {hint}")
+
+    def _refuse_misspelt_variables(self) -> None:
+        known = [spec.variable for spec in SETTINGS_TABLE]
+        for name in self._environ:
+            if name.startswith(VARIABLE_PREFIX) and name not in known:
+                near = difflib.get_close_matches(name, known, n=1, cutoff=_NEARLY_A_VARIABLE)
+                if near:
+                    self._note_variable(name, f"there is no such variable; did you mean {near[0]}?")
+
+    def _note(self, keys: Keys, message: str) -> None:
+        self.problems.append(self._document.problem(keys, message))
+
+    def _note_variable(self, name: str, message: str) -> None:
+        self.problems.append(Problem(name, None, message, "environment"))

@@ -1,0 +1,188 @@
+"""Makes docs/reference and the example settings from the code.
+
+To write them anew: make docs
+"""
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import csi_zfs
+from csi_zfs.domain.capabilities import DEFAULT_FS_TYPE, FS_TYPES, MOUNT_FLAGS
+from csi_zfs.domain.errors import CsiZfsError
+from csi_zfs.domain.parameters import (
+    EPHEMERAL_PARAMETERS,
+    PROPERTY_PARAMETERS,
+    VOLUME_PARAMETERS,
+    ParameterSpec,
+)
+from csi_zfs.rpc.metrics import METRICS
+from csi_zfs.rpc.status import INTERNAL_MEANING, TABLE
+from csi_zfs.settings import POOL_TABLE, SETTINGS_TABLE, SettingSpec
+from docs.settings_example import PATH as EXAMPLE_PATH
+from docs.settings_example import example_toml
+
+REFERENCE = Path(__file__).parent / "reference"
+NOTE = "<!-- Made from the code by `make docs`: edit the code instead. -->\n"
+METRICS_INTRODUCTION = """\
+# Metrics
+
+Served in Prometheus's text format at `/metrics` of `metrics_address`, which is off by default;
+`/healthz` beside it answers 200 while the driver can serve, and 503 otherwise.
+
+"""
+PARAMETERS_PAGE = """\
+# Parameters
+
+An unknown parameter is INVALID_ARGUMENT and names its near match. Keys under
+`csi.storage.k8s.io/` and `storage.kubernetes.io/` come from sidecars and choose nothing.
+
+## StorageClass
+{volume_table}
+## Inline ephemeral volumes
+{ephemeral_table}
+## Properties of OpenZFS
+A pool takes those that it has; the embedded pool has none and refuses them by name: {properties}.
+
+## VolumeSnapshotClass and VolumeGroupSnapshotClass
+They have no parameters.
+
+## File systems and mount flags
+`fsType` is one of {fs_types}; {default_fs_type} if none is given. Mount flags: {flags}.
+"""
+SETTINGS_PAGE = """\
+# Settings
+
+Read from a TOML or YAML file (`csi-zfs node --config FILE`); an environment variable goes over the
+file. Every mistake is told at once, with its line where possible, and ends with exit code 2.
+
+{settings_table}
+## Each of `pools`
+{pools_table}"""
+
+
+def documents() -> dict[Path, str]:
+    """Every document that is made from the code, by its path."""
+    return {
+        REFERENCE / "errors.md": NOTE + errors_page(),
+        REFERENCE / "metrics.md": NOTE + metrics_page(),
+        REFERENCE / "parameters.md": NOTE + parameters_page(),
+        REFERENCE / "settings.md": NOTE + settings_page(),
+        EXAMPLE_PATH: example_toml(),
+    }
+
+
+def errors_page() -> str:
+    """Families, their gRPC codes, and the errors of each."""
+    leaves = sorted(leaves_of(CsiZfsError), key=lambda leaf: leaf.__name__)
+    rows = [(f"**{row.code.name}**", family.__name__, row.meaning) for family, row in TABLE.items()]
+    rows.append(("**INTERNAL**", "anything else", INTERNAL_MEANING))
+    parts = ["# Errors\n", "Each error belongs to a family that says what the caller should do.\n"]
+    parts.append(table(("gRPC code", "family", "what it means to the caller"), rows))
+    for family in TABLE:
+        own = [leaf for leaf in leaves if family_of(leaf) is family and leaf is not family]
+        parts.append(f"\n## {family.__name__}\n")
+        parts.append(table(("error", "when"), [(leaf.__name__, summary(leaf)) for leaf in own]))
+    return "\n".join(parts)
+
+
+def family_of(leaf: type[CsiZfsError]) -> type[CsiZfsError]:
+    """The family by which the status of an error is found."""
+    return next(family for family in leaf.__mro__ if family in TABLE)
+
+
+def leaves_of(base: type[CsiZfsError]) -> set[type[CsiZfsError]]:
+    """All error classes below `base`, in every module of the package."""
+    for module in pkgutil.walk_packages(csi_zfs.__path__, "csi_zfs."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    return set(_below(base))
+
+
+def _below(base: type[CsiZfsError]) -> Iterator[type[CsiZfsError]]:
+    for child in base.__subclasses__():
+        yield child
+        yield from _below(child)
+
+
+def summary(documented: type) -> str:
+    """The first paragraph of a docstring."""
+    return " ".join((inspect.getdoc(documented) or "").split("\n\n")[0].split())
+
+
+def metrics_page() -> str:
+    """The metrics."""
+    rows = [
+        (f"`{spec.name}`", spec.kind.value, ", ".join(spec.labels) or "none", spec.meaning)
+        for spec in METRICS
+    ]
+    return METRICS_INTRODUCTION + table(("metric", "kind", "labels", "meaning"), rows)
+
+
+def parameters_page() -> str:
+    """What classes and inline volumes can ask for."""
+    return PARAMETERS_PAGE.format(
+        volume_table=_parameters_table(VOLUME_PARAMETERS),
+        ephemeral_table=_parameters_table(EPHEMERAL_PARAMETERS),
+        properties=", ".join(f"`{name}`" for name in sorted(PROPERTY_PARAMETERS)),
+        fs_types=", ".join(FS_TYPES),
+        default_fs_type=DEFAULT_FS_TYPE,
+        flags=", ".join(f"`{flag}`" for flag in sorted(MOUNT_FLAGS)),
+    )
+
+
+def _parameters_table(specs: Sequence[ParameterSpec]) -> str:
+    rows = [
+        (f"`{spec.name}`", ", ".join(spec.values) or "text", spec.default or "none", spec.meaning)
+        for spec in specs
+    ]
+    return table(("parameter", "values", "default", "meaning"), rows)
+
+
+def settings_page() -> str:
+    """The settings of the driver."""
+    return SETTINGS_PAGE.format(
+        settings_table=_settings_table(SETTINGS_TABLE, has_variables=True),
+        pools_table=_settings_table(POOL_TABLE, has_variables=False),
+    )
+
+
+def _settings_table(specs: Sequence[SettingSpec], *, has_variables: bool) -> str:
+    rows = [
+        (
+            f"`{spec.key}`",
+            spec.kind.what,
+            _default_of(spec),
+            *((f"`{spec.variable}`",) if has_variables else ()),
+            spec.words,
+        )
+        for spec in specs
+    ]
+    variable = ("variable",) if has_variables else ()
+    return table(("setting", "value", "default", *variable, "meaning"), rows)
+
+
+def _default_of(spec: SettingSpec) -> str:
+    if spec.default is None:
+        return "required" if spec.is_required else "see meaning"
+    return f"`{spec.default}`" if spec.default != "" else "empty"
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines
+    )
+
+
+def main() -> None:
+    """Write every document."""
+    for path, text in documents().items():
+        path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""A driver that only notes what the command line asks of it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from csi_zfs.domain.model import HealthFinding, HealthStatus, PoolKind, PoolStatus
+from csi_zfs.domain.sizes import GIB
+from csi_zfs.settings import PoolSettings, Settings
+
+HEALTHY = PoolStatus(
+    name="fast",
+    path=Path("/srv/fast"),
+    pool_id="0123456789abcdef",
+    kind=PoolKind.IMAGE,
+    is_mounted=True,
+    total_bytes=100 * GIB,
+    free_bytes=25 * GIB,
+    volumes=3,
+    snapshots=1,
+)
+AWAY = PoolStatus(
+    name="slow",
+    path=Path("/srv/slow"),
+    pool_id="",
+    kind=PoolKind.DIRECTORY,
+    is_mounted=False,
+    total_bytes=0,
+    free_bytes=0,
+    volumes=0,
+    snapshots=0,
+    findings=(HealthFinding(HealthStatus.INACCESSIBLE, "PoolMissing", "no pool [is] here"),),
+)
+
+
+class FakeDriver:
+    """Stands in for the functions of csi_zfs.app; raises `failure` where there is one."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[object, ...]] = []
+        self.exit_status = 0
+        self.failure: BaseException | None = None
+
+    def serve_node(self, settings: Settings) -> int:
+        self._note("serve_node", settings)
+        return self.exit_status
+
+    def create_pool(
+        self, path: Path, *, name: str, size_bytes: int | None, is_preallocated: bool
+    ) -> PoolStatus:
+        self._note("create_pool", path, name, size_bytes, is_preallocated)
+        return replace(HEALTHY, name=name, path=path)
+
+    def pool_status(self, pool: PoolSettings) -> PoolStatus:
+        self._note("pool_status", pool)
+        return AWAY if pool.name == AWAY.name else HEALTHY
+
+    def grow_pool(self, path: Path, *, size_bytes: int) -> PoolStatus:
+        self._note("grow_pool", path, size_bytes)
+        return replace(HEALTHY, path=path, total_bytes=size_bytes)
+
+    def export_pool(self, path: Path) -> None:
+        self._note("export_pool", path)
+
+    def _note(self, *call: object) -> None:
+        self.calls.append(call)
+        if self.failure is not None:
+            raise self.failure

@@ -72,7 +72,10 @@ TOPOLOGY_KEY = text_like(
     " each of at most 63 characters",
     rf"((?=[^/]{{1,63}}/){_LOWER_LABEL}(\.{_LOWER_LABEL})*/)?{_KEY_NAME}",
 )
-NODE_ID = text_like("1 to 192 printable ASCII characters without spaces", r"[!-~]{1,192}")
+# The node's name is the value of its topology segment, which Kubernetes keeps as a label's value.
+NODE_ID = text_like(
+    "1 to 63 letters, digits, '-', '_' and '.', a letter or digit first and last", _KEY_NAME
+)
 POOL_NAME = text_like(
     "1 to 63 lower-case letters and digits, with '-' after the first", r"[a-z0-9][a-z0-9-]{0,62}"
 )

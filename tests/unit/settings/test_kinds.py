@@ -20,7 +20,7 @@ SPECS = {spec.key: spec for spec in (*SETTINGS_TABLE, *POOL_TABLE)}
         ("endpoint", "unix:///run/a.sock", Path("/run/a.sock")),
         ("endpoint", "/run/a.sock", Path("/run/a.sock")),
         ("endpoint", "/" + "s" * 106, Path("/" + "s" * 106)),
-        ("node_id", "n" * 192, "n" * 192),
+        ("node_id", "n" * 63, "n" * 63),
         ("topology_key", "node", "node"),
         ("topology_key", "p" * 63 + "/" + "N" * 63, "p" * 63 + "/" + "N" * 63),
         ("topology_key", "a.b-c.d/No_d.e", "a.b-c.d/No_d.e"),

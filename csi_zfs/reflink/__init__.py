@@ -1,0 +1,1 @@
+"""The embedded pool: datasets as files of a reflink file system."""

@@ -1,0 +1,77 @@
+"""Where things lie below the root directory of a pool.
+
+    pool.json                           what pool this is; present from the end of its making on
+    v/<leaf>/image, record.json         one dataset
+    v/<leaf>/@<leaf>/image, record.json its snapshots, so that a rename carries them along
+    t/<uid>/                            being made or destroyed; emptied when the pool is opened
+    j/<uid>.json                        snapshots of several datasets on their way to their names
+
+An object's directory appears under its name, and vanishes from it, by one rename.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from csi_zfs.datasets.names import VOLUMES, split_snapshot
+from csi_zfs.reflink.errors import InvalidNameError
+
+IMAGE = "image"
+RECORD = "record.json"
+SNAPSHOT_MARK = "@"
+
+_LEAF = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+_DATASET = re.compile(rf"{VOLUMES}/{_LEAF}", re.ASCII)
+_SNAPSHOT = re.compile(rf"{VOLUMES}/{_LEAF}@{_LEAF}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The paths of one pool; no name outside the grammar becomes a path (rules.md C1)."""
+
+    root: Path
+
+    @property
+    def anchor(self) -> Path:
+        """The file that says which pool this is."""
+        return self.root / "pool.json"
+
+    @property
+    def volumes(self) -> Path:
+        """The directory of all datasets."""
+        return self.root / VOLUMES
+
+    @property
+    def temporaries(self) -> Path:
+        """The directory of what is being made or destroyed."""
+        return self.root / "t"
+
+    @property
+    def journals(self) -> Path:
+        """The directory of the journals."""
+        return self.root / "j"
+
+    def temporary(self, uid: str) -> Path:
+        """Where the object with this uid is made or destroyed."""
+        return self.temporaries / uid
+
+    def journal(self, uid: str) -> Path:
+        """Where the journal with this uid is kept."""
+        return self.journals / f"{uid}.json"
+
+    def dataset(self, name: str) -> Path:
+        """The directory of a dataset; raises `InvalidNameError`."""
+        if _DATASET.fullmatch(name) is None:
+            raise InvalidNameError(f"{name[:128]!r} is not the name of a dataset")
+        return self.root / name
+
+    def snapshot(self, name: str) -> Path:
+        """The directory of a snapshot; raises `InvalidNameError`."""
+        if _SNAPSHOT.fullmatch(name) is None:
+            raise InvalidNameError(f"{name[:128]!r} is not the name of a snapshot")
+        dataset_name, leaf = split_snapshot(name)
+        return self.root / dataset_name / f"{SNAPSHOT_MARK}{leaf}"
+
+    def object(self, name: str) -> Path:
+        """The directory of a dataset or a snapshot; raises `InvalidNameError`."""
+        return self.snapshot(name) if SNAPSHOT_MARK in name else self.dataset(name)

@@ -1,7 +1,8 @@
 """What the services ask of the node: devices, file systems, mounts: `Mounter`.
 
-Paths given to a `Mounter` are absolute.  Targets lie below the mounter's root (the kubelet's directory) without symbolic
-links on the way; anything else is refused (rules.md C1).  Every `ensure_*`, `attach`, `detach` and `unmount` is idempotent.
+Paths given to a `Mounter` are absolute.  Targets lie below the mounter's root (the kubelet's
+directory) without symbolic links on the way; anything else is refused (rules.md C1).  All
+but `wipe` and `format` may be repeated: what is there already is success.
 """
 
 import enum
@@ -36,7 +37,7 @@ class TargetNotFoundError(NotFoundError):
 
 
 class TargetBusyError(InUseError):
-    """The target is in use by processes, or by another mount than the one asked for; the text names it."""
+    """The target is in use, by processes or by another mount; the text names the holder."""
 
 
 class DeviceBusyError(InUseError):
@@ -64,7 +65,7 @@ class GrowthForbiddenError(UnavailableError):
 
 
 class FreezeLimitError(OutcomeUnknownError):
-    """The file systems were thawed at the hard limit before the work inside had ended; the work does not count."""
+    """The file systems were thawed at the hard limit, before the work was done."""
 
 
 class Probe(enum.StrEnum):
@@ -96,14 +97,15 @@ class MountRequest:
     flags: Sequence[str] = ()
     is_read_only: bool = False
     has_twin_uuid: bool = False
-    """The file system is a clone: XFS refuses a second one of the same UUID unless told (rules.md A11)."""
+    """It is a clone: XFS refuses a second file system of one UUID unless told (rules.md A11)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mounted:
-    """What is mounted at a target: the device's number, where in the file system, and how.
+    """What is mounted at a target: the number of the device, and how.
 
-    For a block device that is bound to a file, `is_block` is true and `number` is the number of that device.
+    For a block device that is bound to a file, `is_block` is true, `number` is the number of that
+    device, and `fs_type` is empty.
     """
 
     target: Path
@@ -117,70 +119,89 @@ class Mounter(Protocol):
     """Devices, file systems and mounts of this node.  Thread-safe for different volumes."""
 
     def find_device(self, data_path: DataPath) -> Device | None:
-        """The device that already serves this data (by device and inode, never by path alone), or None."""
+        """The device that serves this data already, known by inode and not by path, or None."""
 
     def attach(self, data_path: DataPath, *, is_read_only: bool = False) -> Device:
-        """The one block device for this data; an image file is attached to at most one loop device (rules.md A11).
+        """The one block device for this data: never two for one image file (rules.md A11).
 
-        An existing device is brought to the wanted read-only state and to the data's size.
+        An existing device is brought to the wanted read-only state and to the data's size.  A file
+        system is attached writable even for a read-only mount: its log may have to be replayed.
 
         Raises:
             DeviceUnavailableError: it cannot be opened, or is not of the expected size.
+            DeviceBusyError: it is mounted, and would become read-only.
         """
 
     def detach(self, data_path: DataPath) -> None:
-        """Let go of the device of this data; none is no error; raises `DeviceBusyError` while it is mounted or open."""
+        """Let go of the device of this data; no device is no error.
+
+        Raises `DeviceBusyError` while it is mounted, bound or open: it then stays attached.
+        """
 
     def probe(self, device: Device) -> Probe:
-        """What is on the device; raises `DeviceUnavailableError` where that cannot be said for sure."""
+        """What is on the device; raises `DeviceUnavailableError` where that is not sure."""
 
     def wipe(self, device: Device) -> None:
-        """Make the whole device read as zeros: only for a format that was cut short before any mount."""
+        """Make the whole device read as zeros; raises `DeviceBusyError` while it is mounted.
+
+        Only for a format that was cut short before any mount.
+        """
 
     def format(self, device: Device, fs_type: str) -> None:
-        """Make a file system on a device that is proved blank in this very call; raises `NotBlankError`."""
+        """Make a file system on a device that this call proves blank; raises `NotBlankError`."""
 
     def mount(self, request: MountRequest) -> Mounted:
         """Mount a file system, making the target directory where it is missing.
 
-        The same mount already there is success (its read-only state is corrected).  What is there at the end is
-        compared with what was asked for (rules.md A6).
+        The same mount already there is success (its read-only state is corrected).  What is there
+        at the end is compared with what was asked for (rules.md A6).
 
         Raises:
             TargetPathError: see the module.
             TargetBusyError: something else is mounted there.
-            FilesystemDamagedError: the kernel refuses the file system.
+            FilesystemDamagedError: the kernel refuses the file system, or it went read-only.
+            FilesystemUnsupportedError, MountFlagError: the kernel knows neither it nor the flag.
+            DeviceUnavailableError: it is shut down, or its read-only device needs a replay.
         """
 
-    def bind(self, source: Path, target: Path, *, flags: Sequence[str] = (), is_read_only: bool) -> Mounted:
-        """Show the directory `source` (a mount of this driver's) at `target` too; otherwise as `mount`.
+    def bind(
+        self, source: Path, target: Path, *, flags: Sequence[str] = (), is_read_only: bool
+    ) -> Mounted:
+        """Show what is mounted at `source` at `target` too; otherwise as `mount`.
 
         Raises `TargetNotFoundError` if nothing is mounted at `source`.
         """
 
     def bind_device(self, device: Device, target: Path) -> Mounted:
-        """Show a block device at the regular file `target`, made where it is missing; otherwise as `mount`."""
+        """Show a block device at the regular file `target`; otherwise as `mount`.
+
+        It is read-only by its own state, see `attach`: a read-only mount of it would not be.
+        """
 
     def mounted_at(self, target: Path) -> Mounted | None:
-        """What is mounted on top at exactly this path, or None.  Does not touch the file system that is mounted."""
+        """What is mounted on top at exactly this path, or None; a dead file system is not asked."""
 
     def targets_of(self, device: Device) -> list[Path]:
-        """All paths of this mount namespace at which the device or its file system is mounted or bound."""
+        """Where in this mount namespace the device or its file system is mounted or bound."""
 
     def unmount(self, target: Path) -> None:
-        """Unmount everything at the target and remove it (rules.md A1): rmdir, or unlink of an empty regular file.
+        """Unmount everything at the target and remove it: an empty directory or file (rules.md A1).
 
         A missing target, or one that is not mounted, is no error.  Raises `TargetBusyError`.
         """
 
     def grow(self, device: Device, mounted: Mounted) -> None:
-        """Grow a mounted file system to the size of its device; no-op where it already fills it."""
+        """Grow a mounted file system to the size of its device; no-op where it already fills it.
+
+        Raises `GrowthForbiddenError` for ext4 in a container without CAP_SYS_RESOURCE; there, the
+        next `mount` of the device grows it.
+        """
 
     def frozen(self, targets: Sequence[Path], *, limit_s: float) -> AbstractContextManager[None]:
-        """Hold back writes to the mounted file systems for the length of a `with` block, synced to disk.
+        """Hold back writes to the mounted file systems, synced, for the length of a `with` block.
 
-        All are thawed at the end, in every case, and at the latest after `limit_s`; the block then ends with
-        `FreezeLimitError` even if its work was done.
+        All are thawed at the end, in every case, and at the latest after `limit_s`; the block then
+        ends with `FreezeLimitError` even if its work was done.
         """
 
     def thaw(self, target: Path) -> None:

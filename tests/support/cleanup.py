@@ -1,6 +1,7 @@
-"""Leaves nothing behind: unmounts what lies below a directory and lets go of the loop devices of its files.
+"""Leaves nothing behind: neither mounts below a directory, nor loop devices of its files.
 
-For tests that make real mounts.  It shares no code with what they test, except the pure parser of mountinfo.
+For tests that make real mounts.  It shares no code with what they test, except the pure parser of
+mountinfo.
 """
 
 import contextlib
@@ -30,9 +31,11 @@ def nothing_left_below(path: Path) -> Iterator[Path]:
 
 
 def force_unmount_below(path: Path) -> None:
-    """Thaw and unmount everything at or below `path`, then detach every loop device whose file lies below it."""
+    """Thaw and unmount what is at or below `path`, then detach the loop devices of its files."""
     loops = loop_devices_below(path)
-    numbers = {(os.major(device.stat().st_rdev), os.minor(device.stat().st_rdev)) for device in loops}
+    numbers = {
+        (os.major(device.stat().st_rdev), os.minor(device.stat().st_rdev)) for device in loops
+    }
     for entry in reversed(load_mountinfo()):
         if _is_below(entry, path) or entry.number in numbers:
             _thaw(entry.mount_point)
@@ -47,10 +50,10 @@ def mounts_below(path: Path) -> list[str]:
 
 
 def loop_devices_below(path: Path) -> list[Path]:
-    """The attached loop devices whose file lies (or, deleted since, lay) below `path`: a test ends with none."""
+    """The loop devices whose file lies or, if deleted, lay below `path`: a test ends with none."""
     found = []
     for backing_file in Path("/sys/block").glob("loop*/loop/backing_file"):
-        with contextlib.suppress(FileNotFoundError):  # detached in this very moment
+        with contextlib.suppress(OSError):  # ENOENT or ENODEV: detached in this very moment
             if backing_file.read_text().startswith(f"{path.resolve()}/"):
                 found.append(Path("/dev") / backing_file.parts[-3])
     return found
@@ -61,7 +64,9 @@ def _is_below(entry: MountEntry, path: Path) -> bool:
 
 
 def _thaw(mount_point: str) -> None:
-    with contextlib.suppress(OSError):  # not frozen, not a directory, or already dead: nothing to thaw
+    with contextlib.suppress(
+        OSError
+    ):  # not frozen, not a directory, or already dead: nothing to thaw
         descriptor = os.open(mount_point, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             fcntl.ioctl(descriptor, _FITHAW, 0)

@@ -1,7 +1,7 @@
 """The disk that the fake dataset manager and the fake mounter share: disk images as objects.
 
-The dataset manager makes, copies, renames and deletes images by path; the mounter formats, mounts and fills them.  An
-image that is attached keeps its identity through a rename, as an inode does.
+The dataset manager makes, copies, renames and deletes images by path; the mounter formats, mounts
+and fills them.  An image that is attached keeps its identity through a rename, as an inode does.
 """
 
 from dataclasses import dataclass, field, replace
@@ -48,7 +48,7 @@ class FakeDisk:
         self.images[path] = FakeImage(size_bytes)
 
     def clone(self, source: Path, path: Path, size_bytes: int = 0) -> None:
-        """Copy an image as it is at this instant, grown to `size_bytes`; raises `FileExistsError`, `KeyError`."""
+        """Copy an image as it is now, grown to `size_bytes`; raises as `create`, and `KeyError`."""
         self._require_free(path)
         origin = self.images[source]
         self.images[path] = replace(

@@ -1,0 +1,63 @@
+"""The block device of a volume's data: found, attached, let go of."""
+
+import os
+from dataclasses import dataclass
+
+from csi_zfs.domain.model import DataPath, DeviceNode, ImageFile
+from csi_zfs.mount import mount_table
+from csi_zfs.mount.api import Device, DeviceBusyError, DeviceUnavailableError
+from csi_zfs.mount.block import identify, opened_device, wait_for_device, with_read_only
+from csi_zfs.mount.holders import Holders
+from csi_zfs.mount.loop import LoopDevices
+from csi_zfs.mount.translation import naming_holders, translating
+from csi_zfs.system.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class DataDevices:
+    """The devices of image files and device nodes.  Thread-safe for different data."""
+
+    loops: LoopDevices
+    holders: Holders
+    clock: Clock
+
+    def find(self, data_path: DataPath) -> Device | None:
+        """See `Mounter.find_device`."""
+        with translating(f"looking for the device of {data_path.path}"):
+            if isinstance(data_path, ImageFile):
+                return self.loops.find(data_path.path)
+            return _find_node(data_path)
+
+    def attach(self, data_path: DataPath, *, is_read_only: bool) -> Device:
+        """See `Mounter.attach`."""
+        with translating(f"attaching {data_path.path}"):
+            if isinstance(data_path, ImageFile):
+                device = self.loops.attach(data_path)
+            else:
+                device = wait_for_device(data_path, self.clock)
+            with naming_holders(device, self.holders):
+                return with_read_only(device, is_read_only=is_read_only)
+
+    def detach(self, data_path: DataPath) -> None:
+        """See `Mounter.detach`."""
+        device = self.find(data_path)
+        if device is None:
+            return
+        # A device that is only bound to a file is not busy for the kernel: once detached, its
+        # number, and with it the file, would show another volume's data.
+        if targets := mount_table.paths_of(device):
+            raise DeviceBusyError(f"{device.path} is in use at {', '.join(map(str, targets))}")
+        with translating(f"detaching {data_path.path}"), naming_holders(device, self.holders):
+            if isinstance(data_path, ImageFile):
+                self.loops.detach(data_path.path)
+            else:
+                with opened_device(device, os.O_RDONLY | os.O_EXCL):
+                    """Nobody else has it for their own; there is nothing to let go of."""
+
+
+def _find_node(node: DeviceNode) -> Device | None:
+    try:
+        device = identify(node.path)
+    except (FileNotFoundError, DeviceUnavailableError):
+        return None
+    return device if device.size_bytes == node.size_bytes else None

@@ -1,0 +1,103 @@
+"""The gRPC server on a unix socket."""
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+
+from csi_zfs.domain.sizes import MIB
+from csi_zfs.rpc.controller import ControllerServer
+from csi_zfs.rpc.group_controller import GroupControllerServer
+from csi_zfs.rpc.identity import IdentityServer
+from csi_zfs.rpc.interceptors import Interceptor
+from csi_zfs.rpc.metrics import Metrics
+from csi_zfs.rpc.node import NodeServer
+from csi_zfs.rpc.routing import add_service
+from csi_zfs.rpc.services import Services
+from csi_zfs.rpc.socket_file import SocketFile, SocketPathError
+
+MAX_MESSAGE_BYTES = 4 * MIB
+DEFAULT_THREAD_COUNT = 16
+_IDENTITY_THREAD_COUNT = 2
+_OPTIONS = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_concurrent_streams", 256),
+    ("grpc.so_reuseport", 0),
+)
+# How much longer than the grace time gRPC may take to drop the calls that are left.
+_DROP_S = 5.0
+
+_log = logging.getLogger(__name__)
+
+
+class CsiServer:
+    """Serves all CSI services of this node at one unix socket.
+
+    Calls beyond `thread_count` wait for a thread, for as long as their deadlines let them; they are
+    never refused, because the provisioner takes a refusal as final (rules.md B10).  The Identity
+    service has threads of its own, so that probes are answered while all others are busy.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        *,
+        socket_path: Path,
+        kubelet_dir: Path,
+        metrics: Metrics,
+        thread_count: int = DEFAULT_THREAD_COUNT,
+    ) -> None:
+        self._socket_path = socket_path
+        self._socket_file = SocketFile(socket_path)
+        self._interceptor = Interceptor(metrics)
+        self._identity_pool = ThreadPoolExecutor(_IDENTITY_THREAD_COUNT, "csi-identity")
+        self._pool = ThreadPoolExecutor(thread_count, "csi")
+        self._server = grpc.server(self._pool, options=_OPTIONS)
+        self._add_services(services, kubelet_dir)
+
+    def _add_services(self, services: Services, kubelet_dir: Path) -> None:
+        add_service(
+            self._server,
+            "Identity",
+            IdentityServer(services),
+            interceptor=self._interceptor,
+            thread_pool=self._identity_pool,
+        )
+        servicers = {
+            "Controller": ControllerServer(services),
+            "GroupController": GroupControllerServer(services),
+            "Node": NodeServer(services, kubelet_dir=kubelet_dir),
+        }
+        for service_name, servicer in servicers.items():
+            add_service(self._server, service_name, servicer, interceptor=self._interceptor)
+
+    def start(self) -> None:
+        """Begin to serve; when this returns, the socket is there, with mode 0600.
+
+        Raises `SocketInUseError`, `SocketPathError`.
+        """
+        self._socket_file.claim()
+        try:
+            self._server.add_insecure_port(f"unix:{self._socket_file.bind_path}")
+            self._server.start()
+            self._socket_file.publish()
+        except (OSError, RuntimeError) as exc:
+            self.stop(grace_s=0)
+            raise SocketPathError(f"no socket can be made at {self._socket_path}: {exc}") from exc
+        _log.info("serving", extra={"socket_path": str(self._socket_path)})
+
+    def stop(self, *, grace_s: float) -> bool:
+        """Take no new calls, let those that run end within `grace_s`, and remove the socket.
+
+        Mounts stay as they are.  Returns whether all calls have ended; one that has not goes on in
+        its thread, unheard: the process may be ended all the same, as by a crash.
+        """
+        self._server.stop(grace_s).wait(grace_s + _DROP_S)
+        for pool in (self._pool, self._identity_pool):
+            pool.shutdown(wait=False, cancel_futures=True)
+        self._socket_file.release()
+        left = self._interceptor.in_flight.count
+        _log.info("stopped", extra={"socket_path": str(self._socket_path), "calls_left": left})
+        return left == 0

@@ -1,4 +1,4 @@
-"""Makes docs/reference and the example settings from the code.
+"""Makes docs/reference, the example settings and tests/README.md from the code.
 
 To write them anew: make docs
 """
@@ -21,6 +21,8 @@ from csi_zfs.domain.parameters import (
 from csi_zfs.rpc.metrics import METRICS
 from csi_zfs.rpc.status import INTERNAL_MEANING, TABLE
 from csi_zfs.settings import POOL_TABLE, SETTINGS_TABLE, SettingSpec
+from docs.rules import PATH as TESTS_PATH
+from docs.rules import readme
 from docs.settings_example import PATH as EXAMPLE_PATH
 from docs.settings_example import example_toml
 
@@ -71,6 +73,7 @@ def documents() -> dict[Path, str]:
         REFERENCE / "parameters.md": NOTE + parameters_page(),
         REFERENCE / "settings.md": NOTE + settings_page(),
         EXAMPLE_PATH: example_toml(),
+        TESTS_PATH: readme(),
     }
 
 

@@ -59,6 +59,6 @@ def _described(path: Path, name: str) -> PoolStatus:
         is_mounted=status.is_mounted,
         total_bytes=status.total_bytes,
         free_bytes=status.free_bytes,
-        volumes=0,
-        snapshots=0,
+        volumes=status.volumes,
+        snapshots=status.snapshots,
     )

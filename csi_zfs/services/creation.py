@@ -1,10 +1,18 @@
 """Making volumes: empty ones, copies of snapshots, copies of live volumes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from csi_zfs.datasets import names
-from csi_zfs.datasets.api import DatasetExistsError, DatasetManager, NewDataset, PoolFullError
+from csi_zfs.datasets.api import (
+    Dataset,
+    DatasetExistsError,
+    DatasetManager,
+    DatasetNotFoundError,
+    NewDataset,
+    PoolFullError,
+)
 from csi_zfs.domain.capabilities import VolumeCapability
 from csi_zfs.domain.errors import IncompatibleError, InvalidRequestError, NoSpaceError
 from csi_zfs.domain.model import CreateVolumeSpec, Volume
@@ -115,6 +123,12 @@ class VolumeCreation:
         ]:
             msg = f"the request allows other nodes only; this one is {self.identity.node_id}"
             raise OtherTopologyError(msg)
+        if spec.content_source is not None and spec.content_source.pool_id not in self.pools:
+            msg = (
+                f"{spec.content_source} is on a pool of another node than {self.identity.node_id}: "
+                "copies are made there"
+            )
+            raise OtherTopologyError(msg)
 
     def _make(self, plan: Plan) -> VolumeEntry:
         if plan.spec.content_source is None:
@@ -128,21 +142,28 @@ class VolumeCreation:
             disk, self._size_bytes(plan, disk, default_bytes=self.default_size_bytes)
         )
         pools = self.pools.roomiest(plan.parameters.pool_pattern, is_thick=new.is_thick)
-        for pool in pools[:-1]:
-            try:
-                return self._create(pool, new)
-            except PoolFullError:
-                continue  # the next one; the last one's answer is the caller's
-        return self._create(pools[-1], new)
+        return self._made_before(pools, new.name) or self._create(pools, new)
 
-    def _create(self, pool: DatasetManager, new: NewDataset) -> VolumeEntry:
+    def _made_before(self, pools: Sequence[DatasetManager], name: str) -> VolumeEntry | None:
+        """The volume that a call made whose answer was lost.
+
+        One pool says "exists" by itself; of several, another one may be the roomiest by now.
+        """
+        for pool in pools if len(pools) > 1 else ():
+            with suppress(DatasetNotFoundError, DatasetExistsError):
+                return self._known(pool, _ours(pool, name))
+        return None
+
+    def _create(self, pools: Sequence[DatasetManager], new: NewDataset) -> VolumeEntry:
+        pool, *others = pools
         try:
-            dataset = pool.create(new)
+            return self._known(pool, pool.create(new))
         except DatasetExistsError:
-            dataset = pool.get(
-                new.name
-            )  # made by a call whose answer was lost, and not in the catalogue yet
-        return self._known(entry_of_volume(pool, dataset))
+            return self._known(pool, _ours(pool, new.name))
+        except PoolFullError:
+            if not others:
+                raise
+        return self._create(others, new)
 
     def _make_copy(self, plan: Plan, source: Source) -> VolumeEntry:
         pool = self._pool_of(source, plan)
@@ -154,10 +175,9 @@ class VolumeCreation:
             self.observe_extents(pool.extent_count(source.name))
         quiesced = self.quiescence.around([source.volume_id] if source.volume_id else [])
         try:
-            dataset = pool.clone(source.name, new, quiesced=quiesced)
+            return self._known(pool, pool.clone(source.name, new, quiesced=quiesced))
         except DatasetExistsError:
-            dataset = pool.get(new.name)
-        return self._known(entry_of_volume(pool, dataset))
+            return self._known(pool, _ours(pool, new.name))
 
     def _pool_of(self, source: Source, plan: Plan) -> DatasetManager:
         pool = self.pools.get(source.pool_id)
@@ -179,9 +199,19 @@ class VolumeCreation:
             minimum_bytes=minimum_bytes, default_bytes=default_bytes
         )
 
-    def _known(self, entry: VolumeEntry) -> VolumeEntry:
+    def _known(self, pool: DatasetManager, dataset: Dataset) -> VolumeEntry:
+        entry = entry_of_volume(pool, dataset)
         self.catalogue.put_volume(entry)
         return entry
+
+
+def _ours(pool: DatasetManager, name: str) -> Dataset:
+    """What a call made whose answer was lost; raises `DatasetExistsError` if it was made by hand."""
+    dataset = pool.get(name)
+    if not records.is_our_volume(dataset.user_properties):
+        msg = f"{name} exists on pool {pool.pool_name}, and was not made by this driver"
+        raise DatasetExistsError(msg)
+    return dataset
 
 
 def _require_same(plan: Plan, entry: VolumeEntry) -> None:

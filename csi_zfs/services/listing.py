@@ -42,9 +42,9 @@ class SortedIds:
             del self._ids[at]
 
     def page(self, *, after: str, max_entries: int) -> tuple[list[str], str]:
-        """Up to `max_entries` ids (0.
+        """Up to `max_entries` ids that sort behind `after`, and the token of the page behind them.
 
-        All) that sort behind `after`, and the token of the page behind them.
+        With 0 for `max_entries` it is all of them.
         """
         begin = bisect.bisect_right(self._ids, after) if after else 0
         end = begin + max_entries if max_entries else len(self._ids)

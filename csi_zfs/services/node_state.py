@@ -13,12 +13,13 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from csi_zfs.domain.capabilities import AccessMode, AccessType, VolumeCapability
 from csi_zfs.domain.errors import CorruptionError, InvalidRequestError
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class NodeStateCorruptError(CorruptionError):
@@ -74,13 +75,17 @@ class NodeState:
     """The uses of all volumes.  Thread-safe; callers serialise the changes of one volume."""
 
     def __init__(self, store: StateStore) -> None:
-        """Read what is stored."""
+        """Read what is stored; a document that cannot be read is logged, and the rest is served."""
         self._store = store
         self._guard = threading.Lock()
         self._states: dict[str, VolumeState] = {}
         for key, data in store.load():
-            state = parse_state(key, data)
-            self._states[state.volume_id] = state
+            try:
+                state = parse_state(key, data)
+            except NodeStateCorruptError as exc:
+                log.warning("%s", exc)
+            else:
+                self._states[state.volume_id] = state
 
     def __iter__(self) -> Iterator[VolumeState]:
         """All states, as they were at this instant."""
@@ -130,15 +135,15 @@ def parse_state(key: str, data: bytes) -> VolumeState:
     try:
         document = json.loads(data)
         return VolumeState(
-            volume_id=document["volume_id"],
-            dataset_name=document["dataset_name"],
-            is_attached=document["is_attached"],
+            volume_id=_typed(document, "volume_id", str),
+            dataset_name=_typed(document, "dataset_name", str),
+            is_attached=_typed(document, "is_attached", bool),
             staged={Path(path): _parse_use(use) for path, use in document["staged"].items()},
             published={Path(path): _parse_use(use) for path, use in document["published"].items()},
         )
     except (KeyError, ValueError, TypeError, AttributeError, InvalidRequestError) as exc:
         msg = (
-            f"the node state {key} cannot be read ({exc!r}): move the file away; what is mounted "
+            f"the node state {key} cannot be read ({exc!r}): it counts as missing; what is mounted "
             "stays mounted"
         )
         raise NodeStateCorruptError(msg) from exc
@@ -158,7 +163,15 @@ def _parse_use(document: Mapping[str, Any]) -> Use:
     capability = VolumeCapability(
         access_mode=AccessMode(document["access_mode"]),
         access_type=AccessType(document["access_type"]),
-        fs_type=document["fs_type"],
+        fs_type=_typed(document, "fs_type", str),
         mount_flags=tuple(document["mount_flags"]),
     )
-    return Use(capability, is_read_only=document["is_read_only"])
+    return Use(capability, is_read_only=_typed(document, "is_read_only", bool))
+
+
+def _typed(document: Mapping[str, Any], key: str, kind: type[T]) -> T:
+    value = document[key]
+    if not isinstance(value, kind):
+        msg = f"{key} is not of type {kind.__name__}"
+        raise TypeError(msg)
+    return value

@@ -14,6 +14,10 @@ class PoolNotServedError(PoolUnavailableError):
     """
 
 
+class SamePoolError(PoolUnavailableError):
+    """Two pools have one id: one is a copy of the other."""
+
+
 class NoSuchPoolError(InvalidRequestError):
     """The parameter `pool` matches no pool of this node."""
 
@@ -22,12 +26,24 @@ class Pools:
     """The pools that this driver owns; fixed for its life."""
 
     def __init__(self, managers: Iterable[DatasetManager]) -> None:
-        """Take the pools, in the order of the settings."""
-        self._by_id = {manager.pool_id: manager for manager in managers}
+        """Take the pools, in the order of the settings; raises `SamePoolError`."""
+        self._by_id: dict[str, DatasetManager] = {}
+        for manager in managers:
+            same = self._by_id.setdefault(manager.pool_id, manager)
+            if same is not manager:
+                msg = (
+                    f"pools {same.pool_name} and {manager.pool_name} have the same id "
+                    f"{manager.pool_id}: one is a copy of the other, serve only one of them"
+                )
+                raise SamePoolError(msg)
 
     def __iter__(self) -> Iterator[DatasetManager]:
         """All pools."""
         return iter(self._by_id.values())
+
+    def __contains__(self, pool_id: str) -> bool:
+        """Whether the pool of this id is one of them."""
+        return pool_id in self._by_id
 
     def get(self, pool_id: str) -> DatasetManager:
         """The pool of this id.

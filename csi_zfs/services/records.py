@@ -159,9 +159,16 @@ def _parse_disk(user_properties: Mapping[str, str]) -> DiskFormat:
         access_type=AccessType(user_properties["access_type"]),
         fs_type=user_properties["fs_type"],
         state=FormatState(user_properties["format_state"]),
-        filesystem_bytes=int(user_properties["filesystem_bytes"]),
+        filesystem_bytes=_parse_number(user_properties["filesystem_bytes"]),
         has_twin_uuid={"yes": True, "no": False}[user_properties["has_twin_uuid"]],
     )
+
+
+def _parse_number(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()):
+        msg = f"{text[:64]!r} is not a whole number"
+        raise ValueError(msg)
+    return int(text)
 
 
 def _parse_text_map(text: str) -> dict[str, str]:

@@ -119,5 +119,9 @@ def _kill(child: subprocess.Popen[bytes]) -> None:
     """Kill the child's whole group; one that the kernel does not let go of is not waited for."""
     with contextlib.suppress(ProcessLookupError):  # it ended by itself in this very moment
         os.killpg(child.pid, signal.SIGKILL)
-    with contextlib.suppress(subprocess.TimeoutExpired):
+    try:
         child.communicate(timeout=_KILL_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        for pipe in filter(None, (child.stdout, child.stderr)):
+            pipe.close()
+        child.poll()  # reaps it where only a descendant that left the group lives on

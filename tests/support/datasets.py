@@ -11,7 +11,7 @@ from dataclasses import replace
 from csi_zfs.datasets.api import (
     NOT_QUIESCED,
     Dataset,
-    DatasetBusyError,
+    DatasetNotFoundError,
     DatasetSnapshot,
     Features,
     HasDependentsError,
@@ -22,7 +22,8 @@ from csi_zfs.datasets.api import (
     SnapshotHeldError,
     UnsupportedFeatureError,
 )
-from csi_zfs.datasets.names import split_snapshot
+from csi_zfs.datasets.names import is_tombstone, split_snapshot
+from csi_zfs.domain.errors import InvalidRequestError
 from csi_zfs.domain.model import DataPath, HealthFinding, HealthStatus, ImageFile
 from tests.support.pool_core import PoolCore
 from tests.support.pool_state import readable
@@ -102,7 +103,10 @@ class FakeDatasets(PoolCore):
     def data_path(self, name: str) -> DataPath:
         """See `DatasetManager`."""
         with self._reading() as state:
-            return ImageFile(self._image(name), state.dataset(name).size_bytes)
+            dataset = state.dataset(name)
+            if dataset.uid in state.retired_uids:
+                raise DatasetNotFoundError(f"{name} is retired and has no data")
+            return ImageFile(self._image(name), dataset.size_bytes)
 
     def resize(self, name: str, size_bytes: int) -> Dataset:
         """See `DatasetManager`."""
@@ -122,9 +126,14 @@ class FakeDatasets(PoolCore):
 
     def retire(self, name: str, new_name: str) -> Dataset:
         """See `DatasetManager`."""
+        if not is_tombstone(new_name):
+            raise InvalidRequestError(f"{new_name} is not the name of a tombstone")
         with self._effect("retire") as state:
             is_repeated = name not in state.datasets and new_name in state.datasets
-            dataset = state.dataset(new_name) if is_repeated else self._moved(name, new_name)
+            if is_repeated:
+                return state.dataset(new_name)
+            self._require_closed(name)
+            dataset = self._moved(name, new_name)
             self._disk.delete(self._image(new_name))
             self._disk.create(self._image(new_name), dataset.size_bytes)
             state.retired_uids.add(dataset.uid)
@@ -150,8 +159,7 @@ class FakeDatasets(PoolCore):
             self._require_same(state.dataset(name), uid)
             if state.snapshots_of(name):
                 raise HasDependentsError(f"{name} has {', '.join(state.snapshots_of(name))}")
-            if self._disk.images[self._image(name)].is_attached:
-                raise DatasetBusyError(f"{name} is attached to a device")
+            self._require_closed(name)
             del state.datasets[name]
             self._disk.delete(self._image(name))
             self._drop_unneeded()

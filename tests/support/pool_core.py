@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from csi_zfs.datasets.api import (
     Dataset,
+    DatasetBusyError,
     DatasetKind,
     DatasetNotFoundError,
     DatasetSnapshot,
@@ -20,6 +21,7 @@ from csi_zfs.datasets.api import (
     UnsupportedFeatureError,
 )
 from csi_zfs.datasets.names import deferred_snapshot_leaf, snapshot_of, split_snapshot
+from csi_zfs.domain.errors import OutOfRangeError
 from csi_zfs.system.clock import Clock
 from tests.support.disk import FakeDisk
 from tests.support.pool_state import PoolState, Room
@@ -170,12 +172,17 @@ class PoolCore:
         if entry.uid != uid:
             raise DatasetNotFoundError(f"{entry.name} is another one than {uid}")
 
+    def _require_closed(self, name: str) -> None:
+        self._state.dataset(name)
+        if self._disk.images[self._image(name)].is_attached:
+            raise DatasetBusyError(f"{name} is attached to a device")
+
     def _require_clonable(self, source_name: str, new: NewDataset) -> None:
         self._require_supported(new)
         source = self._state.entry(source_name)
         self._state.require_free(new.name)
-        if new.size_bytes < source.size_bytes or new.kind is not source.kind:
-            raise ValueError(f"{new.name} cannot be smaller than {source_name} or of another kind")
+        if new.size_bytes < source.size_bytes:
+            raise OutOfRangeError(f"{new.name} cannot be smaller than {source_name}")
         needs_snapshot = self._pool.features.dependent_clones and "@" not in source_name
         hidden_bytes = source.size_bytes if needs_snapshot and source.is_thick else 0
         self._state.require_room(

@@ -151,7 +151,7 @@ class PoolState:
 
     def _require_readable(self, name: str) -> None:
         if name in self.damaged_names:
-            raise RecordCorruptError(f"the record of {name} cannot be read")
+            raise RecordCorruptError(f"the record of {name} cannot be read", name=name)
 
 
 def readable(read: Callable[[str], T], name: str) -> T | RecordCorruptError:

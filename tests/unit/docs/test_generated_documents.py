@@ -6,6 +6,7 @@ import pytest
 
 from csi_zfs.domain.errors import FAMILIES, CsiZfsError, UnsupportedParameterError
 from docs.generate import documents, family_of, leaves_of, table
+from docs.rules import NOT_YET, RULES, tests_by_rule
 
 DOCUMENTS = documents()
 
@@ -22,6 +23,11 @@ def test_every_error_has_exactly_one_family() -> None:
         is_both = issubclass(leaf, UnsupportedParameterError)
         assert len(families) == (2 if is_both else 1), leaf
         assert family_of(leaf) in (*FAMILIES, UnsupportedParameterError)
+
+
+def test_every_rule_has_a_test_that_names_it() -> None:
+    assert tests_by_rule().keys() == RULES.keys()
+    assert not NOT_YET.keys() & RULES.keys()
 
 
 def test_table_escapes_what_would_end_a_cell() -> None:

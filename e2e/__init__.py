@@ -1,0 +1,1 @@
+"""What is run as a whole: the demo."""

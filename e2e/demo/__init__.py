@@ -1,0 +1,1 @@
+"""The demo: a volume's whole life, driven through the driver's socket as Kubernetes would."""

@@ -1,0 +1,1 @@
+"""What the demo does, one part of a volume's life in each module."""

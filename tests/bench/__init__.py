@@ -1,0 +1,1 @@
+"""Measures the real driver: `make bench`.  Nothing in here is a test."""

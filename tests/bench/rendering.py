@@ -1,0 +1,82 @@
+"""Results as text: for the terminal and for docs/performance.md.  Pure."""
+
+import textwrap
+from collections.abc import Iterator, Sequence
+
+from tests.bench.figures import Figure, Section, Table
+
+_COLUMNS = 100
+_HEADERS = ("figure", "measured", "beside", "ratio", "target", "")
+
+
+def milliseconds(seconds: float) -> str:
+    """A duration in milliseconds, with as many digits as mean something."""
+    return f"{seconds * 1000:,.0f} ms" if seconds >= 0.1 else f"{seconds * 1000:.2f} ms"
+
+
+def per_second(rate: float) -> str:
+    """A rate."""
+    return f"{rate:,.0f}/s"
+
+
+def to_text(section: Section) -> str:
+    """A section for the terminal."""
+    lines = [f"=== {section.title}"]
+    lines += textwrap.wrap(section.note, _COLUMNS)
+    for table in _tables(section):
+        lines += ["", *_aligned(table)]
+    return "\n".join(lines) + "\n"
+
+
+def to_markdown(section: Section) -> str:
+    """A section of a Markdown page."""
+    lines = [f"## {section.title}", "", *textwrap.wrap(section.note, _COLUMNS)]
+    for table in _tables(section):
+        lines += ["", *_piped(table)]
+    return "\n".join(lines) + "\n"
+
+
+def page(sections: Sequence[Section], *, machine: str, command: str) -> str:
+    """The whole Markdown page."""
+    head = (
+        "# Performance\n\n"
+        f"Measured by `{command}` on {machine}, with the pool's image on the machine's disk. Each\n"
+        "figure is a ratio of two values of the same run; none is a test, since a busy machine\n"
+        "would fail it. `ok` and `missed` say whether the target was reached in that run.\n"
+    )
+    return "\n".join([head, *(to_markdown(section) for section in sections)])
+
+
+def _tables(section: Section) -> Iterator[Table]:
+    yield from section.tables
+    if section.figures:
+        yield Table(_HEADERS, [_row(figure) for figure in section.figures])
+
+
+def _row(figure: Figure) -> Sequence[str]:
+    return (
+        figure.what,
+        figure.measured,
+        figure.beside,
+        f"{figure.ratio:.2f}",
+        str(figure.target),
+        figure.verdict,
+    )
+
+
+def _aligned(table: Table) -> list[str]:
+    """The first column stands left, all others right."""
+    every = [table.headers, *table.rows]
+    widths = [max(map(len, column)) for column in zip(*every, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if place else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in every
+    ]
+
+
+def _piped(table: Table) -> list[str]:
+    rule = [":--", *["--:"] * (len(table.headers) - 1)]
+    return [f"| {' | '.join(row)} |" for row in (table.headers, rule, *table.rows)]

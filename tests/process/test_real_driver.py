@@ -1,0 +1,76 @@
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from csi_zfs.rpc.generated import csi_pb2
+from tests.support.csi_messages import mount_capability
+from tests.support.leftovers import find_leftovers, scratch_directory
+from tests.support.orchestrator import Orchestrator
+from tests.support.process import DriverFailedError, RealDriver, driver_command, real_driver
+
+pytestmark = [pytest.mark.root, pytest.mark.slow]
+
+
+@pytest.fixture(name="driver")
+def fixture_driver() -> Iterator[RealDriver]:
+    with scratch_directory("driver-") as root, real_driver(root) as driver:
+        yield driver
+
+
+def test_driver_that_was_stopped_leaves_only_the_pool_mounted(driver: RealDriver) -> None:
+    driver.stop()
+    assert not driver.paths.socket.exists()
+    assert len(find_leftovers(driver.paths.root).mounts) == 1
+    driver.export_pool()
+    find_leftovers(driver.paths.root, driver.paths.kubelet_dir).require_none()
+
+
+def test_driver_that_was_killed_finds_what_it_had(driver: RealDriver) -> None:
+    """The pool is the truth; mounts outlive the driver, and unpublish works after a restart."""
+    orchestrator = Orchestrator(driver.client, driver.paths.kubelet_dir)
+    volume = driver.client.create_volume("kept")
+    snapshot = driver.client.create_snapshot("kept-too", volume.volume_id)
+    published = orchestrator.publish("kept", volume.volume_id, mount_capability())
+    driver.kill()
+    assert published.target_path.is_mount()
+    driver.start()
+    assert [list(page) for page in driver.client.list_volumes()] == [[volume]]
+    assert [list(page) for page in driver.client.list_snapshots()] == [[snapshot]]
+    orchestrator.unpublish(published)
+    assert not published.target_path.exists()
+
+
+def test_second_driver_on_the_same_pool_is_refused_and_the_first_goes_on(
+    driver: RealDriver,
+) -> None:
+    second = subprocess.run(
+        driver_command("node", "--config", str(driver.paths.config)),
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=30,
+    )
+    assert second.returncode == 1, second.stderr
+    assert "csi-zfs: " in second.stderr
+    assert driver.client.is_ready(within_s=5)
+
+
+def test_driver_that_answers_probe_has_the_socket_for_root_alone(driver: RealDriver) -> None:
+    """rules.md C9."""
+    assert driver.paths.socket.stat().st_mode & 0o777 == 0o600
+    info = driver.client.call(driver.client.identity.GetPluginInfo, csi_pb2.GetPluginInfoRequest())
+    assert info.name == "csi-zfs.io"
+
+
+def test_driver_that_does_not_start_is_reported_with_its_log() -> None:
+    with scratch_directory("driver-") as root, pytest.raises(DriverFailedError) as caught:
+        start_with_wrong_settings(root)
+    assert "ended with 2" in str(caught.value)
+    assert "no_such_setting" in str(caught.value)
+
+
+def start_with_wrong_settings(root: Path) -> None:
+    with real_driver(root, settings={"no_such_setting": 1}):
+        pytest.fail("the driver started with wrong settings")

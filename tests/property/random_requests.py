@@ -1,0 +1,182 @@
+"""Random requests that are valid protobuf: plausible ones, hostile ones, and all between.
+
+A request is a function of a seed and of what is known of the driver's state: Hypothesis draws (and
+shrinks) lists of seeds, and making a message stays cheap enough for ten thousand of them.  What a
+field holds follows from the message's descriptor and the field's name, so that a field or a method
+that is new in csi.proto is covered without a change here.
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from csi_zfs.domain.sizes import MIB, TIB
+from csi_zfs.rpc.generated import csi_pb2
+from tests.property import hostile_texts
+
+METHODS: tuple[MethodDescriptor, ...] = tuple(
+    method
+    for service in ("Identity", "Controller", "GroupController", "Node")
+    for method in csi_pb2.DESCRIPTOR.services_by_name[service].methods
+)
+# How often a field holds something that it should not, in one request after another.
+_HOSTILITIES = (0.0, 0.0, 0.1, 0.1, 0.5)
+_PRESENCES = (1.0, 0.9, 0.6)
+_NAMES = ("pvc-1", "pvc-2", "pvc-3", "ä 1", "x" * 128)
+_FS_TYPES = ("", "", "ext4", "xfs")
+_FLAGS = ("ro", "noatime", "discard", "nosuid")
+_SIZES = (0, 0, MIB, 16 * MIB, 300 * MIB, 1024 * MIB)
+_HOSTILE_NUMBERS = (-1, 1, 2**31 - 1, 2**31, 2**62, 2**63 - 1, -(2**63), TIB)
+_PARAMETERS = {
+    "pool": ("fake", "fa*", "none"),
+    "provisioning": ("thin", "thick"),
+    "size": ("16Mi", "1Gi", "1e9"),
+    "compression": ("lz4", "off"),
+    "csi.storage.k8s.io/ephemeral": ("true", "false"),
+    "csi.storage.k8s.io/pvc/name": ("claim",),
+}
+_INT32 = (2**31 - 1, -(2**31))
+
+
+@dataclass
+class Known:
+    """What a request may speak of: ids that exist or have existed, and paths below the root."""
+
+    root: Path
+    volume_ids: list[str] = field(default_factory=list)
+    snapshot_ids: list[str] = field(default_factory=list)
+    group_snapshot_ids: list[str] = field(default_factory=list)
+    tokens: list[str] = field(default_factory=list)
+
+    def learn(self, answer: Message) -> None:
+        """Remember the ids of an answer, the newest ones only, so that most still exist."""
+        for descriptor, value in answer.ListFields():
+            ids = self._of_field(descriptor.name)
+            if isinstance(value, Message):
+                self.learn(value)
+            elif descriptor.message_type and not descriptor.message_type.GetOptions().map_entry:
+                for item in value:
+                    self.learn(item)
+            elif ids is not None and value not in ids:
+                ids.append(value)
+                del ids[:-6]
+
+    def _of_field(self, name: str) -> list[str] | None:
+        return {
+            "volume_id": self.volume_ids,
+            "snapshot_id": self.snapshot_ids,
+            "group_snapshot_id": self.group_snapshot_ids,
+            "next_token": self.tokens,
+        }.get(name)
+
+
+class RequestMaker:
+    """Makes one request."""
+
+    def __init__(self, seed: int, known: Known) -> None:
+        """The same seed and the same knowledge give the same request."""
+        self._random = random.Random(seed)
+        self._known = known
+        self._hostility = self._random.choice(_HOSTILITIES)
+        self._presence = self._random.choice(_PRESENCES)
+        self._texts: dict[str, Callable[[], str]] = {
+            "name": lambda: self._one_of(_NAMES),
+            "fs_type": lambda: self._one_of(_FS_TYPES),
+            "mount_flags": lambda: self._one_of(_FLAGS),
+            "volume_mount_group": str,
+            "starting_token": lambda: self._one_of(["", *known.tokens]),
+            "volume_id": self._volume_id,
+            "source_volume_id": self._volume_id,
+            "source_volume_ids": self._volume_id,
+            "snapshot_id": lambda: self._one_of(known.snapshot_ids or [""]),
+            "snapshot_ids": lambda: self._one_of(known.snapshot_ids or [""]),
+            "group_snapshot_id": lambda: self._one_of(known.group_snapshot_ids or [""]),
+        }
+
+    def request(self) -> tuple[MethodDescriptor, Message]:
+        """A method and a message for it."""
+        method = self._one_of(METHODS)
+        return method, self._message(method.input_type)
+
+    def _message(self, descriptor: Descriptor) -> Message:
+        message = GetMessageClass(descriptor)()
+        for one in descriptor.fields:
+            if one.containing_oneof is None:
+                self._fill(message, one)
+        for choice in descriptor.oneofs:
+            self._fill(message, self._one_of(choice.fields))
+        return message
+
+    def _fill(self, message: Message, one: FieldDescriptor) -> None:
+        if self._random.random() > self._presence:
+            return
+        if one.message_type and one.message_type.GetOptions().map_entry:
+            self._fill_map(message, one)
+        elif one.is_repeated:
+            values = [self._value(one) for _ in range(self._random.choice((1, 1, 2, 3)))]
+            getattr(message, one.name).extend(values)
+        elif one.message_type:
+            getattr(message, one.name).SetInParent()
+            getattr(message, one.name).CopyFrom(self._message(one.message_type))
+        else:
+            setattr(message, one.name, self._value(one))
+
+    def _fill_map(self, message: Message, one: FieldDescriptor) -> None:
+        for _ in range(self._random.choice((0, 0, 1, 2))):
+            key = self._one_of(list(_PARAMETERS))
+            value = self._one_of(_PARAMETERS[key])
+            if self._is_hostile():
+                key, value = self._one_of([(self._hostile(), value), (key, self._hostile())])
+            getattr(message, one.name)[key] = value
+
+    def _value(self, one: FieldDescriptor) -> object:
+        if one.message_type:
+            return self._message(one.message_type)
+        if one.enum_type:
+            hostile = self._random.randint(_INT32[1], _INT32[0])
+            valid = self._one_of([value.number for value in one.enum_type.values])
+            return hostile if self._is_hostile() else valid
+        if one.cpp_type == FieldDescriptor.CPPTYPE_STRING:
+            return self._text(one)
+        if one.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
+            return self._random.random() < 0.5
+        return self._number(one)
+
+    def _number(self, one: FieldDescriptor) -> int:
+        number = self._one_of(_HOSTILE_NUMBERS if self._is_hostile() else _SIZES)
+        is_narrow = one.cpp_type == FieldDescriptor.CPPTYPE_INT32
+        return max(_INT32[1], min(_INT32[0], number)) if is_narrow else number
+
+    def _text(self, one: FieldDescriptor) -> str:
+        if one.name.endswith("_path"):
+            return self._path(one.name)
+        make = self._texts.get(one.name)
+        if make is None or self._is_hostile():
+            return self._hostile()
+        return make()
+
+    def _volume_id(self) -> str:
+        return self._one_of([*self._known.volume_ids, hostile_texts.EPHEMERAL_ID])
+
+    def _path(self, field_name: str) -> str:
+        """Staging paths and targets in two places each, so that volumes meet at them."""
+        if self._is_hostile():
+            return self._one_of([*hostile_texts.paths(self._known.root), self._hostile()])
+        kind = "staging" if "staging" in field_name else "pods"
+        return f"{self._known.root}/{kind}/{self._random.randint(1, 3)}/mount"
+
+    def _hostile(self) -> str:
+        ids = [*self._known.volume_ids, *self._known.snapshot_ids, *self._known.group_snapshot_ids]
+        mutated = [hostile_texts.mutated(self._one_of(ids), self._random)] if ids else []
+        return self._one_of([*hostile_texts.TEXTS, *ids, *mutated * 5])
+
+    def _is_hostile(self) -> bool:
+        return self._random.random() < self._hostility
+
+    def _one_of[T](self, items: list[T]) -> T:
+        return self._random.choice(items)

@@ -1,0 +1,105 @@
+"""csi-sanity against the whole driver over fake engines: no root, no devices, no mounts."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from csi_zfs.app import Engines, build_driver
+from csi_zfs.datasets.api import Features
+from csi_zfs.rpc.metrics import Metrics
+from csi_zfs.rpc.server import CsiServer
+from csi_zfs.settings import PoolSettings, Settings
+from tests.sanity import output
+from tests.sanity.build import CannotBuildError, ensure_binary
+from tests.sanity.report import Lack, faults
+from tests.sanity.skips import EMBEDDED, EVERYWHERE
+from tests.sanity.suite import CANARY, Suite, Variant
+from tests.support import machine
+from tests.support.clock import FakeClock
+from tests.support.datasets import FakeDatasets
+from tests.support.disk import FakeDisk
+from tests.support.leftovers import files_below, scratch_directory
+from tests.support.mounter import FakeMounter
+from tests.support.pool_core import LIKE_OPENZFS, LIKE_REFLINK, FakePool
+from tests.support.state_store import MemoryStateStore
+
+BUILD_AND_RUN_LIMIT_S = 1200
+
+
+@contextmanager
+def served_fakes(root: Path, features: Features) -> Iterator[Path]:
+    """A driver over fakes, served below `root`; yields its socket."""
+    disk, clock = FakeDisk(), FakeClock()
+    settings = Settings(
+        pools=(PoolSettings("fake", root / "pool"),),
+        node_id="this-node",
+        socket_path=root / "csi.sock",
+        kubelet_dir=root / "kubelet",
+        state_dir=root / "state",
+    )
+    settings.kubelet_dir.mkdir()
+    metrics = Metrics(lambda: ())
+    engines = Engines(
+        pools=[FakeDatasets(disk, clock, FakePool(features=features))],
+        mounter=FakeMounter(disk, root=settings.kubelet_dir, clock=clock),
+        state_store=MemoryStateStore(),
+        observe_extents=metrics.observe_extents,
+    )
+    driver = build_driver(settings, engines)
+    driver.recovery.run()
+    server = CsiServer(
+        driver.services,
+        socket_path=settings.socket_path,
+        kubelet_dir=settings.kubelet_dir,
+        metrics=metrics,
+    )
+    server.start()
+    try:
+        yield settings.socket_path
+    finally:
+        server.stop(grace_s=5)
+
+
+@pytest.mark.go
+@pytest.mark.slow
+@pytest.mark.timeout(BUILD_AND_RUN_LIMIT_S)
+@pytest.mark.parametrize("access_type", ["mount", "block"])
+@pytest.mark.parametrize(
+    ("features", "table"),
+    [
+        pytest.param(LIKE_REFLINK, EMBEDDED, id="like-reflink"),
+        pytest.param(LIKE_OPENZFS, EVERYWHERE, id="like-openzfs"),
+    ],
+)
+def test_driver_on_fakes_passes_csi_sanity(
+    features: Features,
+    table: tuple[Lack, ...],
+    access_type: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """No spec fails, none is skipped without a reason, nothing is left; rules.md C4."""
+    caplog.set_level(logging.DEBUG)
+    changeable = {"compression": "lz4"} if features.mutable_properties else {}
+    binary = _binary()
+    # Short: the path of a socket may have no more than 107 bytes.
+    with scratch_directory("sanity-") as root, served_fakes(root, features) as socket:
+        suite = Suite(binary, socket, root / "kubelet", root)
+        specs = suite.run(Variant(access_type, access_type, mutable_parameters=changeable))
+        left = files_below(root / "kubelet")
+    assert faults(specs, table) == [], "\n".join(output.failed(specs))
+    assert left == []
+    assert "/csi.v1.Node/NodeStageVolume" in caplog.text
+    assert CANARY not in caplog.text
+
+
+def _binary() -> Path:
+    try:
+        return ensure_binary(os.environ)
+    except CannotBuildError as exc:  # Go is there, the way to the modules is not
+        if machine.in_ci(os.environ):
+            raise
+        pytest.skip(str(exc))

@@ -1,0 +1,31 @@
+"""Nodes for the tests of the services: the real services, over fake engines."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.node import FakeNode
+
+
+@pytest.fixture(params=[False, True], ids=["like-reflink", "like-openzfs"])
+def node(request: pytest.FixtureRequest, tmp_path: Path) -> FakeNode:
+    """A node of one pool, once with clones that need their origin and once with independent ones."""
+    return FakeNode(tmp_path, dependent_clones=request.param)
+
+
+@pytest.fixture
+def reflink_node(tmp_path: Path) -> FakeNode:
+    """A node whose pool behaves like the embedded one."""
+    return FakeNode(tmp_path)
+
+
+@pytest.fixture
+def openzfs_node(tmp_path: Path) -> FakeNode:
+    """A node whose pool behaves like OpenZFS."""
+    return FakeNode(tmp_path, dependent_clones=True)
+
+
+@pytest.fixture
+def two_pools(tmp_path: Path) -> FakeNode:
+    """A node of two pools."""
+    return FakeNode(tmp_path, pools=2)

@@ -1,0 +1,109 @@
+"""Content sources: what a copy holds, and how its source is kept in place."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+
+from csi_zfs.domain.capabilities import AccessType, VolumeCapability
+from csi_zfs.services.locks import KeyedLocks
+from csi_zfs.services.records import DiskFormat, FormatState
+from csi_zfs.services.sources import (
+    Source,
+    SourceFormatError,
+    SourceMovedError,
+    Sources,
+    blank_disk,
+    disk_from,
+)
+from tests.support.builders import block_capability, mount_capability, volume_spec
+from tests.support.node import FakeNode
+
+MOUNT, BLOCK = AccessType.MOUNT, AccessType.BLOCK
+BLANK, FORMATTING, FORMATTED = FormatState
+EXT4 = DiskFormat(MOUNT, "ext4", FORMATTED, filesystem_bytes=100)
+RAW = DiskFormat(BLOCK)
+
+
+@pytest.mark.parametrize(
+    ("capability", "disk"),
+    [
+        (mount_capability(), DiskFormat(MOUNT, "ext4")),
+        (mount_capability("xfs"), DiskFormat(MOUNT, "xfs")),
+        (block_capability(), DiskFormat(BLOCK)),
+    ],
+)
+def test_new_volume_is_blank_and_never_formatted(
+    capability: VolumeCapability, disk: DiskFormat
+) -> None:
+    """rules.md A4."""
+    assert blank_disk(capability) == disk
+    assert disk.state is BLANK
+
+
+@pytest.mark.parametrize(
+    ("source", "capability", "disk"),
+    [
+        # A file system: the same one, which has a twin from now on.
+        (EXT4, mount_capability(), replace(EXT4, has_twin_uuid=True)),
+        (EXT4, mount_capability("ext4"), replace(EXT4, has_twin_uuid=True)),
+        # One that was never formatted may become another one, and is still to be formatted.
+        (DiskFormat(MOUNT, "ext4"), mount_capability("xfs"), DiskFormat(MOUNT, "xfs")),
+        (DiskFormat(MOUNT, "xfs"), mount_capability(), DiskFormat(MOUNT, "xfs")),
+        (
+            DiskFormat(MOUNT, "ext4", FORMATTING),
+            mount_capability(),
+            DiskFormat(MOUNT, "ext4", FORMATTING),
+        ),
+        # What is on a raw device is unknown: it counts as formatted, so that mkfs never runs.
+        (RAW, block_capability(), DiskFormat(BLOCK, "", FORMATTED, 0, has_twin_uuid=True)),
+        (RAW, mount_capability(), DiskFormat(MOUNT, "ext4", FORMATTED, 0, has_twin_uuid=True)),
+        (RAW, mount_capability("xfs"), DiskFormat(MOUNT, "xfs", FORMATTED, 0, has_twin_uuid=True)),
+        (EXT4, block_capability(), DiskFormat(BLOCK, "ext4", FORMATTED, 100, has_twin_uuid=True)),
+    ],
+)
+def test_copy_holds_what_its_source_holds(
+    source: DiskFormat, capability: VolumeCapability, disk: DiskFormat
+) -> None:
+    """rules.md A4, A11."""
+    assert disk_from(Source("p", "v/a@s", 1, source), capability) == disk
+
+
+def test_copy_of_a_block_copy_as_a_file_system_is_what_the_first_source_was() -> None:
+    block = disk_from(Source("p", "v/a", 1, EXT4), block_capability())
+    again = disk_from(Source("p", "v/b", 1, block), mount_capability())
+    assert (again.access_type, again.fs_type, again.state) == (MOUNT, "ext4", FORMATTED)
+    assert again.has_twin_uuid
+
+
+def test_copy_with_another_file_system_than_the_source_is_refused() -> None:
+    with pytest.raises(SourceFormatError, match="holds ext4"):
+        disk_from(Source("p", "v/a@s", 1, EXT4), mount_capability("xfs"))
+
+
+class LateLocks(KeyedLocks):
+    """Locks that are taken only after something else has happened."""
+
+    def __init__(self, act: Callable[[], None]) -> None:
+        super().__init__()
+        self._act = act
+
+    @contextmanager
+    def hold(self, *, exclusive: Iterable[str] = (), shared: Iterable[str] = ()) -> Iterator[None]:
+        self._act()
+        with super().hold(exclusive=exclusive, shared=shared):
+            yield
+
+
+def test_snapshot_whose_volume_is_deleted_in_this_moment_is_tried_again(node: FakeNode) -> None:
+    """The name under which the source is locked has moved: a repetition finds the new one."""
+    volume = node.volumes.create(volume_spec())
+    snapshot = node.snapshots.create(
+        snapshot_name="snap-1", source_volume_id=volume.volume_id, parameters={}
+    )
+    sources = Sources(node.catalogue, LateLocks(lambda: node.volumes.delete(volume.volume_id)))
+    with pytest.raises(SourceMovedError), sources.hold(snapshot.snapshot_id):
+        pass
+    with sources.hold(snapshot.snapshot_id) as source:
+        assert source.name == f"v/D-{volume.volume_id.uid}@snap-1"

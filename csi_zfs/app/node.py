@@ -1,6 +1,7 @@
 """The driver as a service: opens pools, repairs what a crash left, serves until told to stop."""
 
 import logging
+import os
 import signal
 import threading
 from collections.abc import Iterator, Sequence
@@ -17,14 +18,12 @@ from csi_zfs.rpc.interceptors import fields_of_call
 from csi_zfs.rpc.metrics import Metrics
 from csi_zfs.rpc.monitoring import MonitoringServer
 from csi_zfs.rpc.server import CsiServer
-from csi_zfs.services.statistics import PoolStatistics
 from csi_zfs.settings import Settings
 from csi_zfs.system.logs import LogFormat, configure_logging
 from csi_zfs.system.runner import SystemRunner
 from csi_zfs.system.state_files import StateDirectory
 
 log = logging.getLogger(__name__)
-STOPPED_CLEANLY = 0
 CALLS_LEFT_BEHIND = 3
 
 
@@ -50,8 +49,16 @@ def serve_node(settings: Settings, machine: Machine | None = None) -> int:
         server.start()
         stop.wait()
         log.info("stopping")
-        is_idle = server.stop(grace_s=settings.shutdown_grace_s)
-    return STOPPED_CLEANLY if is_idle else CALLS_LEFT_BEHIND
+        if not server.stop(grace_s=settings.shutdown_grace_s):
+            _end_at_once()
+    return 0
+
+
+def _end_at_once() -> None:
+    """End the process with calls left behind, as a crash would: an exit waits for their threads."""
+    log.warning("calls did not end within the grace time: the next start finishes their work")
+    logging.shutdown()
+    os._exit(CALLS_LEFT_BEHIND)
 
 
 @contextmanager
@@ -96,13 +103,7 @@ def _opened(pool: ReflinkDatasets) -> Iterator[ReflinkDatasets]:
 def _built(
     settings: Settings, machine: Machine, pools: Sequence[ReflinkDatasets]
 ) -> tuple[Driver, Metrics]:
-    """The driver and its metrics, which need each other: the metrics read the driver's figures."""
-    read: list[Driver] = []
-
-    def statistics() -> Sequence[PoolStatistics]:
-        return [figures for driver in read for figures in driver.statistics.read()]
-
-    metrics = Metrics(statistics)
+    metrics = Metrics()
     runner = SystemRunner(default_timeout_s=settings.command_timeout_s)
     engines = Engines(
         pools=pools,
@@ -110,8 +111,9 @@ def _built(
         state_store=StateDirectory(settings.state_dir, machine.tools.files),
         observe_extents=metrics.observe_extents,
     )
-    read.append(build_driver(settings, engines))
-    return read[0], metrics
+    driver = build_driver(settings, engines)
+    metrics.watch_pools(driver.statistics.read)
+    return driver, metrics
 
 
 def _stop_signal() -> threading.Event:

@@ -148,7 +148,7 @@ class MethodMetrics:
 class Metrics:
     """All metrics of one driver, in a registry of their own.  Thread-safe."""
 
-    def __init__(self, statistics: Callable[[], Sequence[PoolStatistics]]) -> None:
+    def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
         self._calls = Counter(CALLS.name, CALLS.meaning, CALLS.labels, registry=self._registry)
@@ -168,11 +168,14 @@ class Metrics:
             buckets=_EXTENT_BUCKETS,
             registry=self._registry,
         )
-        self._registry.register(_PoolCollector(statistics))
 
     def of_method(self, method: str) -> MethodMetrics:
         """The metrics of one method; make it once and keep it."""
         return MethodMetrics(self._calls, self._seconds, method)
+
+    def watch_pools(self, statistics: Callable[[], Sequence[PoolStatistics]]) -> None:
+        """Report what `statistics` says of the pools whenever somebody asks; it should not raise."""
+        self._registry.register(_PoolCollector(statistics))
 
     def watch_in_flight(self, count: Callable[[], int]) -> None:
         """Report what `count` says as the number of calls in flight."""

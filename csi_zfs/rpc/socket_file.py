@@ -54,7 +54,8 @@ class SocketFile:
             self._path.parent.mkdir(exist_ok=True)
             self._lock = self._take_lock()
             self._refuse_living()
-            self._make_private_dir()
+            self._remove_private_dir()  # a server may have been killed while it started
+            self._private_dir.mkdir(mode=0o700)
         except OSError as exc:
             self.release()
             raise SocketPathError(f"no socket can be made at {self._path}: {exc}") from exc
@@ -89,11 +90,10 @@ class SocketFile:
                 pass  # its queue is full: busy, and alive
         raise SocketInUseError(f"another server answers at {self._path}: stop it first")
 
-    def _make_private_dir(self) -> None:
-        if self._private_dir.is_dir():  # a server was killed while it started
+    def _remove_private_dir(self) -> None:
+        if self._private_dir.is_dir():
             self.bind_path.unlink(missing_ok=True)
             self._private_dir.rmdir()
-        self._private_dir.mkdir(mode=0o700)
 
     def publish(self) -> None:
         """Show the socket that was bound at `bind_path`, for root alone; replaces a dead one."""
@@ -101,16 +101,17 @@ class SocketFile:
         status = self.bind_path.lstat()
         self.bind_path.rename(self._path)
         self._identity = (status.st_dev, status.st_ino)
-        self._private_dir.rmdir()
+        self._remove_private_dir()
 
     def release(self) -> None:
         """Remove the socket if it is still ours, and let others claim the path.  Safe to repeat."""
+        if self._lock is None:
+            return
         if self._identity is not None and self._identity == self._identity_at_path():
             self._path.unlink()
-        self._identity = None
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        self._remove_private_dir()
+        os.close(self._lock)
+        self._lock = self._identity = None
 
     def _identity_at_path(self) -> tuple[int, int] | None:
         try:

@@ -42,7 +42,7 @@ def served_fakes(root: Path, features: Features) -> Iterator[Path]:
         state_dir=root / "state",
     )
     settings.kubelet_dir.mkdir()
-    metrics = Metrics(lambda: ())
+    metrics = Metrics()
     engines = Engines(
         pools=[FakeDatasets(disk, clock, FakePool(features=features))],
         mounter=FakeMounter(disk, root=settings.kubelet_dir, clock=clock),

@@ -1,4 +1,4 @@
-"""Random messages of any type: mostly plausible, partly hostile."""
+"""Random messages: of any type wholly at random, and examples with some fields spoilt."""
 
 from typing import Any
 
@@ -29,6 +29,21 @@ def messages(draw: st.DrawFn, descriptor: Descriptor) -> Message:
         if draw(st.integers(0, 4)):
             fill(draw, message, field)
     return message
+
+
+@st.composite
+def spoilt(draw: st.DrawFn, example: Message) -> Message:
+    """The example with a few of its fields, at any depth, filled at random."""
+    for _ in range(draw(st.integers(0, 3))):
+        message: Any = example
+        while message.DESCRIPTOR.fields:
+            field = draw(st.sampled_from(list(message.DESCRIPTOR.fields)))
+            if field.message_type is None or field.is_repeated or draw(st.booleans()):
+                message.ClearField(field.name)
+                fill(draw, message, field)
+                break
+            message = getattr(message, field.name)
+    return example
 
 
 def fill(draw: st.DrawFn, message: Any, field: FieldDescriptor) -> None:  # noqa: ANN401

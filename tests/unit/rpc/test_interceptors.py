@@ -44,7 +44,7 @@ def recording() -> RecordingServices:
 
 @pytest.fixture
 def metrics() -> Metrics:
-    return Metrics(list)
+    return Metrics()
 
 
 @pytest.fixture

@@ -22,7 +22,8 @@ def value(found: Iterable[Sample], name: str, **labels: str) -> float:
 
 def test_table_names_exactly_what_is_served() -> None:
     """docs/reference/metrics.md is made from it."""
-    metrics = Metrics(lambda: [FAST])
+    metrics = Metrics()
+    metrics.watch_pools(lambda: [FAST])
     metrics.of_method("/m").observe("OK", 1)
     metrics.observe_extents(1)
     families = list(text_string_to_metric_families(metrics.render().decode()))
@@ -43,7 +44,8 @@ def test_every_counter_ends_in_total_and_nothing_else_does() -> None:
 
 def test_pools_are_read_anew_for_each_page() -> None:
     pools: list[PoolStatistics] = []
-    metrics = Metrics(lambda: pools)
+    metrics = Metrics()
+    metrics.watch_pools(lambda: pools)
     assert not any(sample.labels.get("pool") for sample in samples(metrics))
     pools += [FAST, AWAY]
     found = samples(metrics)
@@ -59,18 +61,18 @@ def test_pools_are_not_read_before_anybody_asks() -> None:
     def unreadable() -> Sequence[PoolStatistics]:
         raise AssertionError
 
-    Metrics(unreadable)
+    Metrics().watch_pools(unreadable)
 
 
 def test_two_drivers_of_one_process_count_apart() -> None:
-    one, other = Metrics(list), Metrics(list)
+    one, other = Metrics(), Metrics()
     one.of_method("/m").observe("OK", 0.5)
     assert value(samples(one), "csi_zfs_calls_total", method="/m", code="OK") == 1
     assert not any(sample.labels.get("method") for sample in samples(other))
 
 
 def test_calls_are_counted_by_code() -> None:
-    metrics = Metrics(list)
+    metrics = Metrics()
     method = metrics.of_method("/m")
     for code in ("OK", "OK", "ABORTED"):
         method.observe(code, 0.02)
@@ -82,7 +84,7 @@ def test_calls_are_counted_by_code() -> None:
 
 
 def test_extents_are_counted_in_decades() -> None:
-    metrics = Metrics(list)
+    metrics = Metrics()
     metrics.observe_extents(35_700)
     found = samples(metrics)
     assert value(found, "csi_zfs_source_extents_bucket", le="10000.0") == 0
@@ -90,6 +92,6 @@ def test_extents_are_counted_in_decades() -> None:
 
 
 def test_in_flight_is_what_the_watched_count_says() -> None:
-    metrics = Metrics(list)
+    metrics = Metrics()
     metrics.watch_in_flight(lambda: 3)
     assert value(samples(metrics), "csi_zfs_calls_in_flight") == 3

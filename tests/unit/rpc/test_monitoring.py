@@ -1,4 +1,5 @@
 import http.client
+import logging
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,7 +7,8 @@ from contextlib import contextmanager
 import pytest
 
 from csi_zfs.rpc.metrics import Metrics
-from csi_zfs.rpc.monitoring import MonitoringServer, PortInUseError
+from csi_zfs.rpc.monitoring import MonitoringServer, PortInUseError, _Server
+from csi_zfs.services.statistics import PoolStatistics
 
 HOST = "127.0.0.1"
 
@@ -23,7 +25,7 @@ def get(port: int, path: str) -> tuple[int, str, str]:
 
 @contextmanager
 def monitored(*, is_ready: bool = True, metrics: Metrics | None = None) -> Iterator[int]:
-    server = MonitoringServer(metrics or Metrics(list), is_ready=lambda: is_ready)
+    server = MonitoringServer(metrics or Metrics(), is_ready=lambda: is_ready)
     try:
         yield server.start(HOST, 0)
     finally:
@@ -52,10 +54,12 @@ def test_anything_else_is_not_found(path: str) -> None:
 
 @pytest.mark.expected_logs("GET /metrics met an unexpected error")
 def test_unreadable_figures_are_a_server_error_and_no_end() -> None:
-    def unreadable() -> list[object]:
+    def unreadable() -> list[PoolStatistics]:
         raise ZeroDivisionError
 
-    with monitored(metrics=Metrics(unreadable)) as port:  # type: ignore[arg-type]
+    metrics = Metrics()
+    metrics.watch_pools(unreadable)
+    with monitored(metrics=metrics) as port:
         assert get(port, "/metrics") == (
             500,
             "text/plain; charset=utf-8",
@@ -73,13 +77,24 @@ def test_peer_that_leaves_in_the_middle_harms_nobody() -> None:
         assert get(port, "/healthz")[0] == 200
 
 
+def test_connection_that_breaks_is_no_matter_for_standard_error(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    server = _Server((HOST, 0), metrics=Metrics(), is_ready=lambda: True)
+    server.server_close()
+    with caplog.at_level(logging.DEBUG, logger="csi_zfs.rpc"), socket.socket() as peer:
+        server.handle_error(peer, (HOST, 1))
+    assert caplog.records[-1].levelno == logging.DEBUG
+    assert capsys.readouterr().err == ""
+
+
 def test_port_that_is_taken_is_said() -> None:
     with monitored() as port, pytest.raises(PortInUseError, match=str(port)):
-        MonitoringServer(Metrics(list), is_ready=lambda: True).start(HOST, port)
+        MonitoringServer(Metrics(), is_ready=lambda: True).start(HOST, port)
 
 
 def test_stop_frees_the_port_and_can_be_repeated() -> None:
-    server = MonitoringServer(Metrics(list), is_ready=lambda: True)
+    server = MonitoringServer(Metrics(), is_ready=lambda: True)
     port = server.start(HOST, 0)
     server.stop()
     server.stop()

@@ -17,6 +17,7 @@ from csi_zfs.rpc.metrics import Metrics
 from csi_zfs.rpc.redaction import TOKENS_KEY
 from csi_zfs.system.logs import JsonFormatter
 from tests.support.services import RecordingServices
+from tests.unit.rpc import examples
 from tests.unit.rpc.calling import METHODS, AbortedError, DirectDriver, FakeContext
 from tests.unit.rpc.examples import EXAMPLES
 
@@ -28,7 +29,7 @@ class Watched:
 
     def __init__(self) -> None:
         self.recording = RecordingServices()
-        self.metrics = Metrics(list)
+        self.metrics = Metrics()
         self.log = io.StringIO()
         self._driver = DirectDriver(self.recording, metrics=self.metrics)
         self._details: list[str] = []
@@ -113,6 +114,14 @@ def test_secret_of_a_request_that_is_invalid_is_written_nowhere(
         request = with_canary(method)
         request.ClearField(field.name)
         watched.call(method, request)
+    assert CANARY not in watched.everything_written()
+
+
+def test_secret_in_a_mount_flag_that_is_refused_is_written_nowhere(watched: Watched) -> None:
+    request = examples.create_volume()
+    request.volume_capabilities[0].mount.mount_flags.append(f"password={CANARY}")
+    watched.call("CreateVolume", request)
+    assert watched.failures == 1
     assert CANARY not in watched.everything_written()
 
 

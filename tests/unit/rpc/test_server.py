@@ -62,7 +62,7 @@ def new_server(
         recording.services,
         socket_path=socket_path,
         kubelet_dir=Path(examples.KUBELET_DIR),
-        metrics=Metrics(list),
+        metrics=Metrics(),
         thread_count=thread_count,
     )
 

@@ -70,6 +70,15 @@ def test_release_removes_the_socket_and_lets_the_next_one_in(
     publish(path, sockets).release()
 
 
+def test_release_of_a_socket_that_somebody_removed_is_no_error(
+    path: Path, sockets: list[socket.socket]
+) -> None:
+    socket_file = publish(path, sockets)
+    path.unlink()
+    socket_file.release()
+    publish(path, sockets).release()
+
+
 def test_release_twice_is_no_error(path: Path, sockets: list[socket.socket]) -> None:
     socket_file = publish(path, sockets)
     socket_file.release()
@@ -130,9 +139,20 @@ def test_claim_after_a_start_that_was_killed_cleans_up(
     killed = SocketFile(path)
     killed.claim()
     listen(killed.bind_path, sockets)
-    killed.release()  # a process that dies loses its lock, and leaves the rest
+    assert killed._lock is not None
+    os.close(killed._lock)  # all that a process loses when it is killed
     assert killed.bind_path.is_socket()
     publish(path, sockets).release()
+
+
+def test_release_before_publish_leaves_nothing_but_the_lock(
+    path: Path, sockets: list[socket.socket]
+) -> None:
+    socket_file = SocketFile(path)
+    socket_file.claim()
+    listen(socket_file.bind_path, sockets)
+    socket_file.release()
+    assert [entry.name for entry in path.parent.iterdir()] == ["csi.sock.lock"]
 
 
 def test_claim_makes_the_directory_of_the_socket(tmp_path: Path) -> None:

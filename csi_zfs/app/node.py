@@ -3,7 +3,6 @@
 import logging
 import os
 import signal
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -47,7 +46,7 @@ def serve_node(settings: Settings, machine: Machine | None = None) -> int:
     stop = _stop_signal()
     with ready_node(settings, machine or Machine()) as server:
         server.start()
-        stop.wait()
+        os.read(stop, 1)
         log.info("stopping")
         if not server.stop(grace_s=settings.shutdown_grace_s):
             _end_at_once()
@@ -116,13 +115,19 @@ def _built(
     return driver, metrics
 
 
-def _stop_signal() -> threading.Event:
-    """An event that SIGTERM and SIGINT set."""
-    stop = threading.Event()
+def _stop_signal() -> int:
+    """A descriptor from which a byte can be read once SIGTERM or SIGINT has come.
 
-    def set_stop(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
+    An event set by a handler would not do: handlers run in the main thread only, and a signal that
+    comes just before that thread falls asleep does not wake it.  The byte is written at once.
+    """
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, set_stop)
-    return stop
+        signal.signal(number, _leave_it_to_the_byte)
+    return reader
+
+
+def _leave_it_to_the_byte(_number: int, _frame: FrameType | None) -> None:
+    """Without a handler there would be no byte."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import Self
 
 from csi_zfs.datasets.api import DatasetManager
 from csi_zfs.mount.api import Mounter
@@ -50,63 +51,112 @@ class Driver:
 
 def build_driver(settings: Settings, engines: Engines) -> Driver:
     """Wire the services.  Touches nothing: run `recovery` before the first call."""
-    pools, mounter, locks = Pools(engines.pools), engines.mounter, KeyedLocks()
-    catalogue, node_state = Catalogue(pools), NodeState(engines.state_store)
-    identity = _identity_of(settings)
-    quiescence = Quiescence(node_state, mounter, freeze_limit_s=settings.freeze_limit_s)
-    staging, detaching = Staging(mounter), Detaching(pools, node_state, mounter)
-    creation = VolumeCreation(
-        pools=pools,
-        catalogue=catalogue,
-        locks=locks,
-        sources=Sources(catalogue, locks),
-        quiescence=quiescence,
-        identity=identity,
-        default_size_bytes=settings.default_volume_size_bytes,
-        observe_extents=engines.observe_extents,
-    )
-    snapshots = Snapshots(
-        pools=pools,
-        catalogue=catalogue,
-        locks=locks,
-        quiescence=quiescence,
-        observe_extents=engines.observe_extents,
-    )
+    parts = _Parts.of(settings, engines)
+    detaching = Detaching(parts.pools, parts.node_state, parts.mounter)
+    snapshots = _snapshots(parts)
     services = Services(
-        identity=identity,
-        volumes=Volumes(
-            pools=pools,
-            catalogue=catalogue,
-            locks=locks,
-            creation=creation,
-            node_state=node_state,
-            mounter=mounter,
-            identity=identity,
-        ),
+        identity=parts.identity,
+        volumes=_volumes(parts, default_size_bytes=settings.default_volume_size_bytes),
         snapshots=snapshots,
-        groups=GroupSnapshots(
+        groups=_groups(parts, snapshots),
+        publishing=_publishing(parts, detaching),
+        health=Health(parts.pools, parts.catalogue, parts.node_state, parts.mounter),
+    )
+    recovery = Recovery(parts.pools, parts.catalogue, parts.node_state, parts.mounter, detaching)
+    return Driver(services, Statistics(parts.pools, parts.catalogue), recovery, parts.catalogue)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """What several services share."""
+
+    pools: Pools
+    catalogue: Catalogue
+    locks: KeyedLocks
+    node_state: NodeState
+    mounter: Mounter
+    identity: Identity
+    quiescence: Quiescence
+    observe_extents: Callable[[int], None]
+
+    @classmethod
+    def of(cls, settings: Settings, engines: Engines) -> Self:
+        pools, locks = Pools(engines.pools), KeyedLocks()
+        node_state = NodeState(engines.state_store)
+        return cls(
             pools=pools,
-            catalogue=catalogue,
-            locks=locks,
-            quiescence=quiescence,
-            snapshots=snapshots,
-        ),
-        publishing=Publishing(
-            pools=pools,
-            catalogue=catalogue,
+            catalogue=Catalogue(pools),
             locks=locks,
             node_state=node_state,
-            mounter=mounter,
-            staging=staging,
-            detaching=detaching,
-            ephemeral=EphemeralVolumes(
-                pools=pools, locks=locks, node_state=node_state, mounter=mounter, staging=staging
+            mounter=engines.mounter,
+            identity=_identity_of(settings),
+            quiescence=Quiescence(
+                node_state, engines.mounter, locks, freeze_limit_s=settings.freeze_limit_s
             ),
-        ),
-        health=Health(pools, catalogue, node_state, mounter),
+            observe_extents=engines.observe_extents,
+        )
+
+
+def _volumes(parts: _Parts, *, default_size_bytes: int) -> Volumes:
+    creation = VolumeCreation(
+        pools=parts.pools,
+        catalogue=parts.catalogue,
+        locks=parts.locks,
+        sources=Sources(parts.catalogue, parts.locks),
+        quiescence=parts.quiescence,
+        identity=parts.identity,
+        default_size_bytes=default_size_bytes,
+        observe_extents=parts.observe_extents,
     )
-    recovery = Recovery(pools, catalogue, node_state, mounter, detaching)
-    return Driver(services, Statistics(pools, catalogue), recovery, catalogue)
+    return Volumes(
+        pools=parts.pools,
+        catalogue=parts.catalogue,
+        locks=parts.locks,
+        creation=creation,
+        node_state=parts.node_state,
+        mounter=parts.mounter,
+        identity=parts.identity,
+    )
+
+
+def _snapshots(parts: _Parts) -> Snapshots:
+    return Snapshots(
+        pools=parts.pools,
+        catalogue=parts.catalogue,
+        locks=parts.locks,
+        quiescence=parts.quiescence,
+        observe_extents=parts.observe_extents,
+    )
+
+
+def _groups(parts: _Parts, snapshots: Snapshots) -> GroupSnapshots:
+    return GroupSnapshots(
+        pools=parts.pools,
+        catalogue=parts.catalogue,
+        locks=parts.locks,
+        quiescence=parts.quiescence,
+        snapshots=snapshots,
+    )
+
+
+def _publishing(parts: _Parts, detaching: Detaching) -> Publishing:
+    staging = Staging(parts.mounter)
+    return Publishing(
+        pools=parts.pools,
+        catalogue=parts.catalogue,
+        locks=parts.locks,
+        node_state=parts.node_state,
+        mounter=parts.mounter,
+        staging=staging,
+        detaching=detaching,
+        ephemeral=EphemeralVolumes(
+            pools=parts.pools,
+            locks=parts.locks,
+            node_state=parts.node_state,
+            mounter=parts.mounter,
+            staging=staging,
+        ),
+    )
 
 
 def _identity_of(settings: Settings) -> Identity:

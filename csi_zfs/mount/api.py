@@ -29,7 +29,7 @@ class TargetPathError(InvalidRequestError):
 
 
 class MountFlagError(InvalidRequestError):
-    """The file system does not know the mount flag."""
+    """The file system does not know the mount flag, or not together with the others."""
 
 
 class TargetNotFoundError(NotFoundError):

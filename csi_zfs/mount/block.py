@@ -89,6 +89,12 @@ def opened_device(device: Device, flags: int) -> Iterator[int]:
         yield descriptor
 
 
+def require_unclaimed(device: Device) -> None:
+    """Raise EBUSY if the device is mounted, or somebody else has it for their own."""
+    with opened_device(device, os.O_RDONLY | os.O_EXCL):
+        pass
+
+
 def with_read_only(device: Device, *, is_read_only: bool) -> Device:
     """The device in the wanted state; EBUSY for making a mounted one read-only."""
     if device.is_read_only == is_read_only:
@@ -96,6 +102,12 @@ def with_read_only(device: Device, *, is_read_only: bool) -> Device:
     with opened_device(device, os.O_RDONLY | (os.O_EXCL if is_read_only else 0)) as descriptor:
         set_read_only(descriptor, is_read_only=is_read_only)
     return replace(device, is_read_only=is_read_only)
+
+
+def is_read_only(descriptor: int) -> bool:
+    """Whether the kernel refuses writes to an open device."""
+    (state,) = _SWITCH.unpack(fcntl.ioctl(descriptor, _BLKROGET, bytes(_SWITCH.size)))
+    return bool(state)
 
 
 def set_read_only(descriptor: int, *, is_read_only: bool) -> None:
@@ -108,5 +120,5 @@ def _describe(descriptor: int, path: Path) -> Device:
     if not stat.S_ISBLK(status.st_mode):
         raise DeviceUnavailableError(f"{path} is not a block device")
     (size_bytes,) = _SIZE.unpack(fcntl.ioctl(descriptor, _BLKGETSIZE64, bytes(_SIZE.size)))
-    (is_read_only,) = _SWITCH.unpack(fcntl.ioctl(descriptor, _BLKROGET, bytes(_SWITCH.size)))
-    return Device(path, number_of(status.st_rdev), size_bytes, is_read_only=bool(is_read_only))
+    number = number_of(status.st_rdev)
+    return Device(path, number, size_bytes, is_read_only=is_read_only(descriptor))

@@ -48,7 +48,7 @@ def new_mount(request: MountRequest) -> Iterator[int]:
     can be mounted writable elsewhere.  Only on a read-only device the file system is read-only too.
 
     Raises:
-        MountFlagError: the file system does not know a flag.
+        MountFlagError: the file system does not know a flag, or not together with the others.
         FilesystemUnsupportedError: the kernel does not know the file system.
         FilesystemDamagedError: the kernel refuses it, or shows another device's.
         DeviceUnavailableError: it has to be written to, and the device is read-only.
@@ -102,7 +102,7 @@ def _open_filesystem(fs_type: str) -> int:
 
 
 def _set_options(context: int, request: MountRequest) -> None:
-    options = [flag for flag in request.flags if flag not in _ATTRIBUTES]
+    options = _filesystem_flags(request)
     if request.has_twin_uuid and request.fs_type == "xfs":
         options.append("nouuid")
     if request.device.is_read_only and is_read_only_by(
@@ -119,11 +119,17 @@ def _set_options(context: int, request: MountRequest) -> None:
             raise MountFlagError(msg) from exc
 
 
+def _filesystem_flags(request: MountRequest) -> list[str]:
+    return [flag for flag in request.flags if flag not in _ATTRIBUTES]
+
+
 def _create_superblock(context: int, request: MountRequest) -> None:
     try:
         syscalls.create_superblock(context)
     except OSError as exc:
         msg = f"{request.fs_type} on {request.device.path} does not mount: {_reason(exc, context)}"
+        if exc.errno == errno.EINVAL and (flags := _filesystem_flags(request)):
+            raise MountFlagError(f"{msg} (with {', '.join(flags)})") from exc
         if exc.errno in _DAMAGED:
             raise FilesystemDamagedError(msg) from exc
         if exc.errno in _READ_ONLY:

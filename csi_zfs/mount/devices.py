@@ -1,12 +1,11 @@
 """The block device of a volume's data: found, attached, let go of."""
 
-import os
 from dataclasses import dataclass
 
 from csi_zfs.domain.model import DataPath, DeviceNode, ImageFile
 from csi_zfs.mount import mount_table
 from csi_zfs.mount.api import Device, DeviceBusyError, DeviceUnavailableError
-from csi_zfs.mount.block import identify, opened_device, wait_for_device, with_read_only
+from csi_zfs.mount.block import identify, require_unclaimed, wait_for_device, with_read_only
 from csi_zfs.mount.holders import Holders
 from csi_zfs.mount.loop import LoopDevices
 from csi_zfs.mount.translation import naming_holders, translating
@@ -51,8 +50,7 @@ class DataDevices:
             if isinstance(data_path, ImageFile):
                 self.loops.detach(data_path.path)
             else:
-                with opened_device(device, os.O_RDONLY | os.O_EXCL):
-                    """Nobody else has it for their own; there is nothing to let go of."""
+                require_unclaimed(device)
 
 
 def _find_node(node: DeviceNode) -> Device | None:

@@ -4,6 +4,7 @@ Formatting is what loses data, so it asks twice and believes nothing that it did
 A4).
 """
 
+import errno
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from csi_zfs.mount.api import (
     Probe,
 )
 from csi_zfs.mount.block import opened_device
-from csi_zfs.mount.syscalls import punch_hole
+from csi_zfs.mount.syscalls import punch_hole, zero_range
 from csi_zfs.system.runner import CommandFailedError, CommandResult, Runner
 
 # Every format known to blkid has a mark within the first or the last MiB.
@@ -69,8 +70,7 @@ class Filesystems:
     def wipe(self, device: Device) -> None:
         """Make the whole device read as zeros; EBUSY while it is mounted."""
         with opened_device(device, os.O_RDWR | os.O_EXCL) as descriptor:
-            # Not BLKZEROOUT: over a sparse file that allocates all of it.
-            punch_hole(descriptor, device.size_bytes)
+            _write_zeros(descriptor, device.size_bytes)
             os.fsync(descriptor)
             if not _has_blank_edges(device, descriptor):
                 raise DeviceUnavailableError(f"{device.path} still holds data after it was wiped")
@@ -97,6 +97,16 @@ class Filesystems:
             return self.runner.run([*command, str(device.path)], expected=expected)
         except CommandFailedError as exc:
             raise DeviceUnavailableError(f"{device.path}: {exc}") from exc
+
+
+def _write_zeros(descriptor: int, size_bytes: int) -> None:
+    try:
+        # First of all, because zeros over a sparse file would allocate all of it.
+        punch_hole(descriptor, size_bytes)
+    except OSError as exc:
+        if exc.errno != errno.EOPNOTSUPP:
+            raise
+        zero_range(descriptor, size_bytes)
 
 
 def _has_blank_edges(device: Device, descriptor: int) -> bool:

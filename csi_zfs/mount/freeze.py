@@ -86,21 +86,27 @@ class _Block:
         self.require_in_time()
 
     def expire(self) -> None:
+        """Thaw at the limit; what does not thaw now, the end of the block tries again and tells."""
         with self._lock:
             self._is_over = True
-        self.thaw_all()
+            self._thaw_what_can_be()
 
     def thaw_all(self) -> None:
-        faults = []
         with self._lock:
-            while self._frozen:
-                target, descriptor = self._frozen.popitem()
-                try:
-                    thaw(descriptor)
-                except OSError as exc:
-                    faults.append(f"{target} does not thaw: {exc.strerror}")
+            faults = self._thaw_what_can_be()
         if faults:
             raise DeviceUnavailableError("; ".join(faults))
+
+    def _thaw_what_can_be(self) -> list[str]:
+        faults = []
+        for target, descriptor in list(self._frozen.items()):
+            try:
+                thaw(descriptor)
+            except OSError as exc:
+                faults.append(f"{target} does not thaw: {exc.strerror}")
+            else:
+                del self._frozen[target]
+        return faults
 
     def require_in_time(self) -> None:
         with self._lock:

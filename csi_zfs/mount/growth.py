@@ -8,9 +8,9 @@ import fcntl
 import os
 import re
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple, Self
 
 from csi_zfs.domain.errors import CsiZfsError
 from csi_zfs.domain.sizes import MIB
@@ -27,13 +27,13 @@ from csi_zfs.system.runner import CommandFailedError, Runner
 _EXT4_IOC_RESIZE_FS = 0x40086610
 _EXT4_BLOCKS = struct.Struct("=Q")
 _EXT4_SUPERBLOCK_OFFSET = 1024
-_EXT4_SUPERBLOCK = struct.Struct(
-    "<4xI16xI308xI"
-)  # blocks (low), log of the block size, blocks (high)
+# The lower half of the number of blocks, the logarithm of the block size, the upper half.
+_EXT4_SUPERBLOCK = struct.Struct("<4xI16xI308xI")
 
 _XFS_IOC_FSGEOMETRY_V1 = 0x80705864
 _XFS_IOC_FSGROWFSDATA = 0x4010586E
-_XFS_GEOMETRY = struct.Struct("=I24xIQ72x")  # block size, share of inodes in per cent, blocks
+# The block size, the share of inodes in per cent, the number of blocks.
+_XFS_GEOMETRY = struct.Struct("=I24xIQ72x")
 _XFS_GROWTH = struct.Struct("=QI4x")
 
 # An end of the device that is too small for a group of its own stays unused.
@@ -41,6 +41,7 @@ _LEAST_GROUP_BYTES = 16 * MIB
 
 _CAP_SYS_RESOURCE = 24
 _E2FSCK_CLEAN = (0, 1, 2)
+_E2FSCK_UNCORRECTED = 4
 _TIMEOUT_S = 600.0
 
 
@@ -77,14 +78,13 @@ class Growth:
             raise FilesystemDamagedError(msg)
 
     def grow_unmounted_ext4(self, device: Device) -> None:
-        """Grow an ext4 that is mounted nowhere, checked first; no-op where it fills its device.
+        """Grow an ext4 that is mounted nowhere, checked first; no-op where there is none to grow.
 
         Raises `FilesystemDamagedError` if the check finds what it cannot repair safely.
         """
-        if device.size_bytes - _ext4_size(device)[0] < _LEAST_GROUP_BYTES:
-            return
-        self._run(("e2fsck", "-f", "-p", str(device.path)), expected=_E2FSCK_CLEAN)
-        self._run(("resize2fs", str(device.path)))
+        if _Ext4.read(device).can_grow_on(device):
+            self._check(device)
+            self.runner.run(("resize2fs", str(device.path)), timeout_s=_TIMEOUT_S)
 
     def may_grow_mounted_ext4(self) -> bool:
         """Whether this process has CAP_SYS_RESOURCE: some containers withhold it."""
@@ -93,14 +93,14 @@ class Growth:
         return bool(int(capabilities, 16) >> _CAP_SYS_RESOURCE & 1)
 
     def _grow_ext4(self, directory: int, device: Device) -> int:
-        size_bytes, block_bytes = _ext4_size(device)
-        if size_bytes < device.size_bytes:
-            blocks = _EXT4_BLOCKS.pack(device.size_bytes // block_bytes)
+        ext4 = _Ext4.read(device)
+        if ext4.can_grow_on(device):
+            blocks = _EXT4_BLOCKS.pack(device.size_bytes // ext4.block_bytes)
             try:
                 fcntl.ioctl(directory, _EXT4_IOC_RESIZE_FS, blocks)
             except PermissionError as exc:
                 raise self._forbidden(device) from exc
-        return _ext4_size(device)[0]
+        return _Ext4.read(device).size_bytes
 
     def _forbidden(self, device: Device) -> CsiZfsError:
         if self.may_grow_mounted_ext4():
@@ -110,11 +110,14 @@ class Growth:
             " CAP_SYS_RESOURCE; unstage the volume, and the next stage grows it"
         )
 
-    def _run(self, argv: Sequence[str], *, expected: Sequence[int] = (0,)) -> None:
+    def _check(self, device: Device) -> None:
+        argv = ("e2fsck", "-f", "-p", str(device.path))
         try:
-            self.runner.run(argv, timeout_s=_TIMEOUT_S, expected=expected)
+            self.runner.run(argv, timeout_s=_TIMEOUT_S, expected=_E2FSCK_CLEAN)
         except CommandFailedError as exc:
-            raise FilesystemDamagedError(str(exc)) from exc
+            if exc.status & _E2FSCK_UNCORRECTED:
+                raise FilesystemDamagedError(str(exc)) from exc
+            raise
 
 
 def _grow_xfs(directory: int, device: Device) -> int:
@@ -134,10 +137,24 @@ def _xfs_geometry(directory: int) -> tuple[int, int, int]:
     return block_bytes, inode_share_percent, blocks
 
 
-def _ext4_size(device: Device) -> tuple[int, int]:
-    """The size of an ext4 and of its blocks, in bytes: its kernel interface tells neither."""
-    with opened_device(device, os.O_RDONLY) as descriptor:
-        superblock = os.pread(descriptor, _EXT4_SUPERBLOCK.size, _EXT4_SUPERBLOCK_OFFSET)
-    low, log_block_size, high = _EXT4_SUPERBLOCK.unpack(superblock)
-    block_bytes = 1024 << log_block_size
-    return (high << 32 | low) * block_bytes, block_bytes
+class _Ext4(NamedTuple):
+    """The sizes in an ext4 superblock; `size_bytes` is 0 where there is none."""
+
+    size_bytes: int
+    block_bytes: int
+
+    @classmethod
+    def read(cls, device: Device) -> Self:
+        """Read it from the device: the kernel's interface tells neither size."""
+        with opened_device(device, os.O_RDONLY) as descriptor:
+            superblock = os.pread(descriptor, _EXT4_SUPERBLOCK.size, _EXT4_SUPERBLOCK_OFFSET)
+        low, log_block_size, high = _EXT4_SUPERBLOCK.unpack(superblock)
+        block_bytes = 1024 << log_block_size
+        return cls((high << 32 | low) * block_bytes, block_bytes)
+
+    def can_grow_on(self, device: Device) -> bool:
+        """Whether the device has room behind an ext4: for its last group, or for one more."""
+        group_bytes = 8 * self.block_bytes**2
+        is_group_full = self.size_bytes % group_bytes == 0
+        least_bytes = _LEAST_GROUP_BYTES if is_group_full else self.block_bytes
+        return 0 < self.size_bytes <= device.size_bytes - least_bytes

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from csi_zfs.domain.model import DataPath, Usage, UsageUnit
 from csi_zfs.mount import freeze, mount_table
-from csi_zfs.mount.api import Device, Mounted, MountRequest, Probe
+from csi_zfs.mount.api import Device, Mounted, MountRequest, Probe, TargetNotFoundError
 from csi_zfs.mount.devices import DataDevices
 from csi_zfs.mount.filesystems import Filesystems
 from csi_zfs.mount.growth import Growth
@@ -98,9 +98,11 @@ class LinuxMounter:
         """See `Mounter`."""
         with (
             self._translating("growing", device),
-            self._placing.opened(mounted.target) as (_, mount),
+            self._placing.opened(mounted.target) as (shown, mount),
         ):
-            self._growth.grow(mount, device, mounted.fs_type)
+            if shown.number != device.number:
+                raise TargetNotFoundError(f"{device.path} is not mounted at {mounted.target}")
+            self._growth.grow(mount, device, shown.fs_type)
 
     @contextmanager
     def frozen(self, targets: Sequence[Path], *, limit_s: float) -> Iterator[None]:

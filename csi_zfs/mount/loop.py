@@ -22,7 +22,13 @@ from pathlib import Path
 from csi_zfs.domain.model import ImageFile
 from csi_zfs.mount import loop_control
 from csi_zfs.mount.api import Device, DeviceBusyError, DeviceUnavailableError
-from csi_zfs.mount.block import identify, opened_node, require_size, set_read_only
+from csi_zfs.mount.block import (
+    identify,
+    is_read_only,
+    opened_node,
+    require_size,
+    set_read_only,
+)
 from csi_zfs.mount.loop_control import FileIdentity
 from csi_zfs.mount.syscalls import closing_descriptor
 from csi_zfs.system.clock import Clock
@@ -45,7 +51,7 @@ class LoopDevices:
     def find(self, image_path: Path) -> Device | None:
         """The device that serves a file, or None."""
         try:
-            identity = FileIdentity.of(image_path.stat())
+            identity = FileIdentity.of(image_path.lstat())
         except FileNotFoundError:
             return None
         serving = self._serving(identity)
@@ -67,8 +73,6 @@ class LoopDevices:
 
     def detach(self, image_path: Path) -> None:
         """Let go of the device that serves a file; EBUSY, and it stays, while others use it."""
-        if self.find(image_path) is None:
-            return
         with self._locked(image_path) as file:
             identity = FileIdentity.of(os.fstat(file))
             for name in self._serving(identity):
@@ -111,9 +115,9 @@ class LoopDevices:
 
     def _clear(self, name: str, identity: FileIdentity) -> None:
         with opened_node(self._node(name), os.O_RDONLY | os.O_EXCL) as descriptor:
+            was_read_only = is_read_only(descriptor)
+            set_read_only(descriptor, is_read_only=False)  # or the number's next user inherits it
             loop_control.clear(descriptor)
-            if loop_control.served_file(descriptor) is None:
-                set_read_only(descriptor, is_read_only=False)  # or the next user inherits it
         for _ in range(_RELEASE_POLLS):
             if name not in self._serving(identity):
                 return
@@ -121,6 +125,7 @@ class LoopDevices:
         # Still open: unmarked, or it would go behind our back at some later moment.
         with opened_node(self._node(name), os.O_RDONLY) as descriptor:
             loop_control.keep(descriptor)
+            set_read_only(descriptor, is_read_only=was_read_only)
         raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(self._node(name)))
 
     def _serving(self, identity: FileIdentity) -> list[str]:

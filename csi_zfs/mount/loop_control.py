@@ -1,6 +1,5 @@
 """The ioctls of loop devices (<linux/loop.h>), on open descriptors; all raise plain `OSError`."""
 
-import errno
 import fcntl
 import os
 import struct
@@ -54,14 +53,9 @@ def configure(descriptor: int, backing: int, name: Path) -> None:
     fcntl.ioctl(descriptor, _LOOP_CONFIGURE, head + info + _CONFIG_RESERVE)
 
 
-def served_file(descriptor: int) -> FileIdentity | None:
-    """The file that a device serves, or None."""
-    try:
-        info = _status(descriptor)
-    except OSError as exc:
-        if exc.errno != errno.ENXIO:
-            raise
-        return None
+def served_file(descriptor: int) -> FileIdentity:
+    """The file that a device serves; ENXIO where it serves none."""
+    info = _status(descriptor)
     return FileIdentity(info[_DEVICE], info[_INODE])
 
 

@@ -17,16 +17,10 @@ _SECTOR_BYTES = 512
 
 def mounted_from(entry: MountEntry, target: Path) -> Mounted:
     """The mount at a target as the driver sees it."""
-    device_number = bound_device(entry)
-    return Mounted(
-        target=target,
-        number=entry.number if device_number is None else device_number,
-        fs_type="" if device_number else entry.fs_type,
-        is_read_only=(
-            entry.is_read_only if device_number is None else _is_read_only(device_number)
-        ),
-        is_block=device_number is not None,
-    )
+    number = bound_device(entry)
+    if number is not None:
+        return Mounted(target, number, "", _is_read_only(number), is_block=True)
+    return Mounted(target, entry.number, entry.fs_type, entry.is_read_only)
 
 
 def bound_device(entry: MountEntry) -> tuple[int, int] | None:

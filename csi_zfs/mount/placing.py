@@ -3,7 +3,7 @@
 import errno
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,14 +47,15 @@ class Placing:
         Raises `TargetNotFoundError` where nothing is mounted: what is done to a file system must
         not hit the one that holds the target.
         """
-        try:
-            with self.tree.opened(target, flags) as descriptor:
-                top = self._top(target)
-                if top is None or mount_id_of(descriptor) != top.mount_id:
-                    raise TargetNotFoundError(f"nothing is mounted at {target}")
-                yield top, descriptor
-        except FileNotFoundError as exc:
-            raise TargetNotFoundError(f"{target} does not exist") from exc
+        with ExitStack() as stack:
+            try:
+                descriptor = stack.enter_context(self.tree.opened(target, flags))
+            except FileNotFoundError as exc:
+                raise TargetNotFoundError(f"{target} does not exist") from exc
+            top = self._top(target)
+            if top is None or mount_id_of(descriptor) != top.mount_id:
+                raise TargetNotFoundError(f"nothing is mounted at {target}")
+            yield top, descriptor
 
     def mount(self, request: MountRequest) -> Mounted:
         """See `Mounter.mount`."""

@@ -34,6 +34,7 @@ _RESOLVE_BENEATH = 0x08
 _UMOUNT_NOFOLLOW = 8
 _FALLOC_KEEP_SIZE = 1
 _FALLOC_PUNCH_HOLE = 2
+_FALLOC_ZERO_RANGE = 16
 _MESSAGE_BYTES = 1000
 
 MOUNT_ATTR_RDONLY = 0x01
@@ -146,8 +147,20 @@ def sync_filesystem(descriptor: int) -> None:
 
 
 def punch_hole(descriptor: int, size_bytes: int) -> None:
-    """Make the first bytes of a file or device read as zeros and give back what holds them."""
-    flags = _FALLOC_KEEP_SIZE | _FALLOC_PUNCH_HOLE
+    """Make the first bytes of a device read as zeros, and give back what holds them.
+
+    EOPNOTSUPP where the device does not give back.
+    """
+    _fallocate(descriptor, _FALLOC_PUNCH_HOLE, size_bytes)
+
+
+def zero_range(descriptor: int, size_bytes: int) -> None:
+    """Make the first bytes of a device read as zeros, and keep what holds them."""
+    _fallocate(descriptor, _FALLOC_ZERO_RANGE, size_bytes)
+
+
+def _fallocate(descriptor: int, mode: int, size_bytes: int) -> None:
+    flags = mode | _FALLOC_KEEP_SIZE
     _checked(_libc.fallocate(descriptor, flags, ctypes.c_int64(0), ctypes.c_int64(size_bytes)))
 
 

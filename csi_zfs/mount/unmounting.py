@@ -53,7 +53,8 @@ class Unmounting:
             freeze.thaw(directory)
 
     def _unmount_top(self, target: Path, top: MountEntry) -> None:
-        for pause_s in (*_PAUSES_S, None):
+        pauses_s = iter(_PAUSES_S)
+        while True:
             try:
                 with self.tree.parent_of(target) as parent:
                     syscalls.unmount(parent, target.name)
@@ -62,6 +63,7 @@ class Unmounting:
                     return  # somebody else unmounted it in this moment
                 if exc.errno != errno.EBUSY:
                     raise
+                pause_s = next(pauses_s, None)
                 if pause_s is None:
                     msg = f"{target} is in use by {self.holders.of_mount(top)}"
                     raise TargetBusyError(msg) from exc

@@ -535,6 +535,16 @@ def test_grow_of_a_target_that_is_not_mounted_is_not_found(world: World) -> None
         world.mounter.grow(device, mounted)
 
 
+def test_grow_of_a_target_that_shows_another_device_is_not_found(
+    world: World, image: ImageFile
+) -> None:
+    _, target = staged(world, name="other")
+    mounted = world.mounter.mounted_at(target)
+    assert mounted is not None
+    with pytest.raises(TargetNotFoundError):
+        world.mounter.grow(world.mounter.attach(image), mounted)
+
+
 @both_filesystems
 def test_frozen_block_ends_with_writable_filesystems(world: World, fs_type: str) -> None:
     _, first = staged(world, fs_type, "first")

@@ -8,6 +8,7 @@ import contextlib
 import ctypes
 import fcntl
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,8 @@ _FITHAW = 0xC0045878
 _LOOP_CLR_FD = 0x4C01
 _MNT_DETACH = 2
 _UMOUNT_NOFOLLOW = 8
+_POLLS = 100
+_POLL_S = 0.02
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -42,6 +45,7 @@ def force_unmount_below(path: Path) -> None:
             _libc.umount2(os.fsencode(entry.mount_point), _MNT_DETACH | _UMOUNT_NOFOLLOW)
     for device in loops:
         _detach(device)
+    _wait_until_detached(path)
 
 
 def mounts_below(path: Path) -> list[str]:
@@ -57,6 +61,14 @@ def loop_devices_below(path: Path) -> list[Path]:
             if backing_file.read_text().startswith(f"{path.resolve()}/"):
                 found.append(Path("/dev") / backing_file.parts[-3])
     return found
+
+
+def _wait_until_detached(path: Path) -> None:
+    """Whoever looks at all loop devices keeps one open for a moment: it goes right afterwards."""
+    for _ in range(_POLLS):
+        if not loop_devices_below(path):
+            return
+        threading.Event().wait(_POLL_S)
 
 
 def _is_below(entry: MountEntry, path: Path) -> bool:

@@ -21,6 +21,7 @@ from csi_zfs.mount.api import (
     NotBlankError,
     Probe,
     TargetBusyError,
+    TargetNotFoundError,
 )
 from tests.support.mounter_core import FakeLoop, FakeMount, MounterCore, probe_image
 
@@ -32,8 +33,9 @@ class FakeMounter(MounterCore):
 
     Attributes:
         effects: called with `<method>:before` and `<method>:after` around each effect, and with
-            `format:half` within a format; what it raises stops the call there.  A `BaseException`
-            that is no `Exception` is the end of the process: what is frozen stays frozen.
+            `<method>:half` within a format, and between the making of a target and its mount; what
+            it raises stops the call there.  A `BaseException` that is no `Exception` is the end of
+            the process: what is frozen stays frozen.
         busy_targets: where a process keeps a file open: unmounting is refused.
         open_devices: the numbers of devices that a process keeps open: detaching is refused.
     """
@@ -119,6 +121,8 @@ class FakeMounter(MounterCore):
         """See `Mounter`."""
         with self._lock:
             loop = self._at(mounted.target).loop
+            if loop.number != device.number:
+                raise TargetNotFoundError(f"{device.path} is not mounted at {mounted.target}")
             if loop.image.fs_size_bytes < device.size_bytes:
                 with self._effect("grow"):
                     loop.image.fs_size_bytes = loop.size_bytes
@@ -137,7 +141,7 @@ class FakeMounter(MounterCore):
             )
             if self._is_free_for(wanted):
                 self._require_mountable(wanted, request)
-                with self._effect("mount"), self._tree.made_directory(request.target):
+                with self._placing("mount", self._tree.made_directory(request.target)):
                     self._mounts.append(wanted)
             return self._shown(request.target)
 
@@ -152,7 +156,7 @@ class FakeMounter(MounterCore):
                 is_read_only=is_read_only or "ro" in flags,
             )
             if self._is_free_for(wanted):
-                with self._effect("bind"), self._tree.made_directory(target):
+                with self._placing("bind", self._tree.made_directory(target)):
                     self._mounts.append(wanted)
             return self._shown(target)
 
@@ -162,7 +166,7 @@ class FakeMounter(MounterCore):
             mount_point = Path(self._tree.mount_point_of(target))
             wanted = FakeMount(mount_point, self._loop(device), fs_type="")
             if self._is_free_for(wanted):
-                with self._effect("bind_device"), self._tree.made_file(target):
+                with self._placing("bind_device", self._tree.made_file(target)):
                     self._mounts.append(wanted)
             return self._shown(target)
 

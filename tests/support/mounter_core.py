@@ -5,7 +5,7 @@ import itertools
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -134,6 +134,13 @@ class MounterCore:
         self.effects(f"{name}:before")
         yield
         self.effects(f"{name}:after")
+
+    @contextmanager
+    def _placing(self, name: str, place: AbstractContextManager[int]) -> Iterator[None]:
+        """An effect at a place that is made for it."""
+        with self._effect(name), place:
+            self.effects(f"{name}:half")
+            yield
 
     def _loop_of(self, data_path: DataPath) -> FakeLoop | None:
         image = self._disk.images.get(data_path.path)

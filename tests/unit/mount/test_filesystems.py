@@ -1,5 +1,6 @@
 """Formatting asks twice, and believes nothing that it did not read (rules.md A4)."""
 
+import errno
 import os
 import struct
 from collections.abc import Sequence
@@ -133,6 +134,31 @@ def test_wipe_keeps_a_sparse_image_sparse(
     node.mounter.format(device, "ext4")
     node.mounter.wipe(device)
     assert image.path.stat().st_blocks * 512 < MIB
+
+
+def test_wipe_of_a_device_that_gives_nothing_back_writes_zeros(
+    node: LinuxWorld, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a loop device whose discard_max_bytes is 0, or a zvol."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    node.mounter.format(device, "ext4")
+    monkeypatch.setattr(filesystems, "punch_hole", refuse)
+    node.mounter.wipe(device)
+    assert node.mounter.probe(device) is Probe.BLANK
+
+
+def test_wipe_that_the_kernel_refuses_is_unavailable(
+    node: LinuxWorld, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(filesystems, "punch_hole", refuse)
+    with pytest.raises(DeviceUnavailableError, match="Input/output"):
+        node.mounter.wipe(device)
 
 
 def test_wipe_that_leaves_something_is_found_out(

@@ -1,9 +1,11 @@
 """Freezing: everything is thawed, whatever happens, and no error hides another."""
 
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -46,6 +48,15 @@ def is_frozen(descriptor: int) -> bool:
         return True
 
 
+def fail_frozen(
+    mounts: Mapping[Path, int], *, limit_s: float, before: Callable[[], object]
+) -> None:
+    """A block that does something, and fails."""
+    with freeze.frozen(mounts, limit_s=limit_s):
+        before()
+        raise KeyError
+
+
 def test_block_holds_a_freeze(stage: Path) -> None:
     with opened(stage) as directory:
         with freeze.frozen({stage: directory}, limit_s=60):
@@ -69,12 +80,9 @@ def test_filesystem_that_cannot_be_frozen_leaves_none_frozen(stage: Path) -> Non
 def test_thaw_that_fails_is_said_and_the_others_are_thawed(stage: Path, other_stage: Path) -> None:
     with opened(stage) as directory, opened(other_stage) as other:
         borrowed = os.dup(directory)
-        with (
-            pytest.raises(DeviceUnavailableError, match=f"{stage} does not thaw") as caught,
-            freeze.frozen({stage: borrowed, other_stage: other}, limit_s=60),
-        ):
-            os.close(borrowed)
-            raise KeyError
+        mounts = {stage: borrowed, other_stage: other}
+        with pytest.raises(DeviceUnavailableError, match=f"{stage} does not thaw") as caught:
+            fail_frozen(mounts, limit_s=60, before=lambda: os.close(borrowed))
         assert isinstance(caught.value.__context__, KeyError), "the failure of the block is kept"
         assert is_frozen(directory)
         assert not is_frozen(other)
@@ -91,11 +99,46 @@ def test_limit_that_comes_while_freezing_thaws_and_fails(stage: Path) -> None:
         assert not is_frozen(directory)
 
 
-def test_limit_does_not_hide_the_failure_of_the_block(stage: Path) -> None:
+def test_thaw_that_fails_at_the_limit_is_tried_again_and_told(stage: Path) -> None:
     with opened(stage) as directory:
-        with pytest.raises(KeyError), freeze.frozen({stage: directory}, limit_s=0.05):
-            (stage / "file").write_bytes(b"data")  # held back until the limit
-            raise KeyError
+        borrowed = os.dup(directory)
+        block = freeze._Block()
+        block.freeze(stage, borrowed)
+        os.close(borrowed)
+        block.expire()
+        with pytest.raises(DeviceUnavailableError, match=f"{stage} does not thaw"):
+            block.thaw_all()
+        freeze.thaw(directory)
+
+
+class ManualTimer:
+    """A timer that ends when a test says so."""
+
+    made: ClassVar[list["ManualTimer"]] = []
+
+    def __init__(self, _limit_s: float, expire: Callable[[], None]) -> None:
+        self.daemon = False
+        self.expire = expire
+        self.made.append(self)
+
+    def start(self) -> None:
+        """Do nothing until the test says so."""
+
+    def cancel(self) -> None:
+        """Do nothing after that either."""
+
+
+def limit_passes() -> None:
+    ManualTimer.made[-1].expire()
+
+
+def test_limit_does_not_hide_the_failure_of_the_block(
+    stage: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threading, "Timer", ManualTimer)
+    with opened(stage) as directory:
+        with pytest.raises(KeyError):
+            fail_frozen({stage: directory}, limit_s=60, before=limit_passes)
         assert not is_frozen(directory)
 
 

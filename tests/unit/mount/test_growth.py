@@ -1,12 +1,13 @@
-"""Growth: by the kernel while mounted, else before the mount; always read back (rules.md A10, A12)."""
+"""Growth: by the kernel while mounted, else before the mount; read back (rules.md A10, A12)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from csi_zfs.domain.errors import CsiZfsError
+from csi_zfs.domain.errors import CsiZfsError, UnavailableError
 from csi_zfs.domain.model import ImageFile
 from csi_zfs.domain.sizes import MIB
 from csi_zfs.mount import growth
@@ -25,13 +26,16 @@ pytestmark = pytest.mark.root
 GROWN_BYTES = IMAGE_BYTES + 64 * MIB
 
 
-class DamageRunner:
-    """Every command finds what it cannot repair."""
+@dataclass
+class FailingRunner:
+    """Every command ends with one status."""
+
+    status: int
 
     def run(
         self, argv: Sequence[str], *, timeout_s: float | None = None, expected: Sequence[int] = (0,)
     ) -> CommandResult:
-        raise CommandFailedError(argv, 4, "scripted")
+        raise CommandFailedError(argv, self.status, "scripted")
 
 
 def status_file(directory: Path, capabilities: str) -> Path:
@@ -107,9 +111,9 @@ def test_mounted_ext4_that_may_not_grow_says_why(
     node: LinuxWorld,
     image: ImageFile,
     stage: Path,
-    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     *,
+    tmp_path: Path,
     capabilities: str,
     error: type[CsiZfsError],
 ) -> None:
@@ -150,12 +154,43 @@ def test_ext4_grows_before_its_mount_where_it_cannot_afterwards(
     node.mounter.grow(clone, mounted)
 
 
-def test_ext4_that_its_check_cannot_repair_is_not_mounted(
-    node: LinuxWorld, image: ImageFile, device: Device, tmp_path: Path
+def test_mount_with_the_capability_leaves_growth_to_its_caller(
+    node: LinuxWorld, image: ImageFile, stage: Path, tmp_path: Path
 ) -> None:
+    limit(node, tmp_path, "000001ffffffffff")
+    before = node.mounter.usage(stage)[0].total
+    node.mounter.unmount(stage)
+    node.mounter.mount(MountRequest(grow_device(node, image), stage, "ext4"))
+    assert node.mounter.usage(stage)[0].total == before
+
+
+@pytest.mark.parametrize(("status", "error"), [(4, FilesystemDamagedError), (8, UnavailableError)])
+def test_ext4_that_its_check_does_not_pass_is_not_mounted(
+    node: LinuxWorld,
+    image: ImageFile,
+    device: Device,
+    *,
+    tmp_path: Path,
+    status: int,
+    error: type[CsiZfsError],
+) -> None:
+    """Status 4 is damage that e2fsck does not repair by itself, 8 says nothing about the data."""
     node.mounter.format(device, "ext4")
     device = grow_device(node, image)
-    node.mounter._growth = Growth(DamageRunner(), status_file(tmp_path, "0000000000000000"))
-    with pytest.raises(FilesystemDamagedError, match="e2fsck ended with status 4"):
+    withheld = status_file(tmp_path, "0000000000000000")
+    node.mounter._growth = Growth(FailingRunner(status), withheld)
+    with pytest.raises(error, match="e2fsck ended with status"):
         node.mounter.mount(MountRequest(device, node.root / "stage", "ext4"))
     assert node.mounter.targets_of(device) == []
+
+
+@pytest.mark.parametrize(
+    ("size_mib", "device_mib", "can_grow"),
+    [(0, 320, False), (320, 320, False), (319, 320, True), (256, 264, False), (256, 272, True)],
+)
+def test_ext4_grows_by_whole_groups_or_within_its_last_one(
+    size_mib: int, device_mib: int, *, can_grow: bool
+) -> None:
+    """Else an end that is too small would be tried again at every mount."""
+    device = Device(Path("/dev/any"), (0, 0), device_mib * MIB)
+    assert growth._Ext4(size_mib * MIB, 4096).can_grow_on(device) is can_grow

@@ -22,6 +22,7 @@ from csi_zfs.mount.api import (
     FilesystemDamagedError,
     FilesystemUnsupportedError,
     Mounted,
+    MountFlagError,
     MountRequest,
     TargetBusyError,
     TargetNotFoundError,
@@ -103,10 +104,9 @@ def test_path_that_leads_to_another_device_is_found_out_before_anybody_sees_it(
     node: LinuxWorld, device: Device, image: ImageFile
 ) -> None:
     """rules.md A6."""
-    node.mounter.format(device, "ext4")
     other = node.mounter.attach(node.create_image("other"))
-    node.mounter.format(other, "ext4")
-    request = MountRequest(replace(device, path=other.path), node.root / "stage", "ext4")
+    node.mounter.format(other, "xfs")
+    request = MountRequest(replace(device, path=other.path), node.root / "stage", "xfs")
     with pytest.raises(FilesystemDamagedError, match="instead of"):
         node.mounter.mount(request)
     assert mounts_below(node.root) == []
@@ -205,6 +205,14 @@ def test_flags_of_the_mount_and_of_the_filesystem_each_take_effect(
     assert found is not None
     assert set(flags[:5]) <= set(found.options.split(","))
     assert set(flags[5:]) <= set(found.super_options.split(","))
+
+
+def test_flags_that_do_not_go_together_are_no_damage(node: LinuxWorld, device: Device) -> None:
+    """rules.md C3: the kernel says the same of both."""
+    node.mounter.format(device, "ext4")
+    flags = ("data=journal", "delalloc")
+    with pytest.raises(MountFlagError, match="data=journal, delalloc"):
+        node.mounter.mount(MountRequest(device, node.root / "stage", "ext4", flags=flags))
 
 
 def test_flags_of_a_bind_are_its_own(node: LinuxWorld, stage: Path) -> None:

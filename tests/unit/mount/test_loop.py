@@ -202,6 +202,15 @@ def test_detach_of_an_open_device_is_busy_and_does_not_happen_later(
     assert loops.find(image.path) == device
 
 
+def test_detach_of_an_open_read_only_device_leaves_it_read_only(
+    node: LinuxWorld, loops: LoopDevices, image: ImageFile
+) -> None:
+    device = node.mounter.attach(image, is_read_only=True)
+    with opened(device.path), pytest.raises(OSError, match="busy"):
+        loops.detach(image.path)
+    assert attribute(device, "ro") == "1"
+
+
 def test_detach_waits_for_a_short_look_at_the_device(image: ImageFile) -> None:
     """As udev's and blkid's."""
     descriptors: list[int] = []
@@ -218,6 +227,13 @@ def test_detach_leaves_the_device_writable_for_its_next_user(
     device = node.mounter.attach(image, is_read_only=True)
     node.mounter.detach(image)
     assert attribute(device, "ro") == "0"
+
+
+def test_device_that_goes_in_this_moment_serves_nothing(image: ImageFile, tmp_path: Path) -> None:
+    """It is in the list, and does not open any more."""
+    (tmp_path / "sys" / "loop9" / "loop").mkdir(parents=True)
+    os.mknod(tmp_path / "loop9", 0o60600, os.makedev(511, 0))
+    assert LoopDevices(FakeClock(), tmp_path, tmp_path / "sys").find(image.path) is None
 
 
 def test_file_in_place_of_a_node_is_an_error(

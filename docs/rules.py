@@ -40,13 +40,13 @@ RULES = {
     "C2": "Parameters are an allow-list.",
     "C3": "Mount flags are an allow-list.",
     "C4": "Secrets appear nowhere.",
+    "C6": "A raw disk is never probed for a format (what reads disk images comes later).",
     "C9": "The socket is private, messages and threads are bounded, calls have deadlines.",
     "D": "What the neighbours (csi-sanity, sidecars, gRPC, the kernel) are known to do.",
 }
 NOT_YET = {
     "A14": "comes with the Helm chart",
     "C5": "comes with encryption on OpenZFS",
-    "C6": "comes with disk images",
     "C7": "comes with layers and archives",
     "C8": "comes with the chunk store",
     "C10": "comes with the Helm chart",
@@ -73,7 +73,7 @@ The header of `make test` says which tiers run here. What needs root is marked `
 _MENTION = re.compile(r"rules\.md\s+((?:[A-D]\d*)(?:(?:,\s*|\s+and\s+)(?:[A-D]\d*))*)")
 
 
-def tests_by_rule() -> dict[str, list[str]]:
+def mentions_by_rule() -> dict[str, list[str]]:
     """The tests that name each rule, as `path::test`."""
     found: dict[str, list[str]] = defaultdict(list)
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
@@ -94,7 +94,7 @@ def _documented(module: ast.Module) -> Iterator[tuple[str, str]]:
 
 def readme() -> str:
     """The text of tests/README.md."""
-    found = tests_by_rule()
+    found = mentions_by_rule()
     lines = ["| rule | what it says | kept by |", "| --- | --- | --- |"]
     for rule, words in RULES.items():
         tests = "<br>".join(f"`{test}`" for test in dict.fromkeys(found.get(rule, [])))

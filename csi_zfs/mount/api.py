@@ -201,7 +201,8 @@ class Mounter(Protocol):
         """Hold back writes to the mounted file systems, synced, for the length of a `with` block.
 
         All are thawed at the end, in every case, and at the latest after `limit_s`; the block then
-        ends with `FreezeLimitError` even if its work was done.
+        ends with `FreezeLimitError` even if its work was done.  One that somebody else has frozen
+        (a backup's hook) is still already, and theirs to thaw.
         """
 
     def thaw(self, target: Path) -> None:

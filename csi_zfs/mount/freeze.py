@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from csi_zfs.mount.api import DeviceUnavailableError, FreezeLimitError, TargetBusyError
+from csi_zfs.mount.api import DeviceUnavailableError, FreezeLimitError
 from csi_zfs.mount.syscalls import sync_filesystem
 
 _FIFREEZE = 0xC0045877
@@ -23,11 +23,11 @@ _FITHAW = 0xC0045878
 def frozen(mounts: Mapping[Path, int], *, limit_s: float) -> Iterator[None]:
     """Freeze the file systems of open directories for the length of a `with` block.
 
-    All are thawed at its end, however it ends, and at the latest after `limit_s`.
+    All are thawed at its end, however it ends, and at the latest after `limit_s`.  One that
+    somebody else has frozen is still already, and stays so.
 
     Raises:
         FreezeLimitError: the limit was reached; it does not hide an error of the block itself.
-        TargetBusyError: somebody else has frozen one of them.
         DeviceUnavailableError: one cannot be frozen or thawed.
     """
     for descriptor in mounts.values():
@@ -79,7 +79,7 @@ class _Block:
             fcntl.ioctl(descriptor, _FIFREEZE, 0)
         except OSError as exc:
             if exc.errno == errno.EBUSY:
-                raise TargetBusyError(f"{target} is frozen by somebody else") from exc
+                return  # frozen by somebody else, such as a backup's hook: theirs to thaw
             raise DeviceUnavailableError(f"{target} does not freeze: {exc.strerror}") from exc
         with self._lock:
             self._frozen[target] = descriptor

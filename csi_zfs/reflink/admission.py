@@ -18,7 +18,7 @@ thin volumes compete.  A `thin_ratio` of 1 promises nothing twice.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Self
@@ -131,13 +131,14 @@ class Ledger:
         return self._promised
 
     @contextmanager
-    def reserved(self, claim: Claim, room: Room) -> Iterator[None]:
+    def reserved(self, claim: Claim, read_room: Callable[[], Room]) -> Iterator[None]:
         """Keep room for an object that the block makes; given back if the block fails.
 
-        Raises `PoolFullError` before anything was done.
+        Thick work counts twice while its blocks are allocated but the block has not ended: on the
+        safe side.  Raises `PoolFullError` before anything was done.
         """
         with self._lock:
-            self._require_admitted(claim, room)
+            self._require_admitted(claim, read_room())
             self._promised += claim
             self._pending_bytes += claim.thick_bytes
         try:

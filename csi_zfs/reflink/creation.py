@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from csi_zfs.datasets.api import PoolUnavailableError
 from csi_zfs.datasets.names import VOLUMES
 from csi_zfs.domain.errors import IncompatibleError, OutOfRangeError
 from csi_zfs.domain.sizes import MIB, format_size
@@ -47,18 +48,19 @@ def create_pool(
 
     Raises:
         PoolExistsError: there is a pool.
-        PoolPathTakenError: the directory is not empty.
+        PoolPathTakenError: the directory is not empty, or is none.
         PoolSizeError: the size is below `MIN_POOL_BYTES`.
         ReflinkMissingError: see `require_reflinks`.
-        PoolFullError, PoolUnavailableError: the file system below is full or cannot be used.
+        PoolFullError, PoolUnavailableError: the file system below is full or cannot be used, or the
+            directory above the pool's is missing.
     """
     if size_bytes is not None and size_bytes < MIN_POOL_BYTES:
         least = format_size(MIN_POOL_BYTES)
         raise PoolSizeError(f"a pool needs {least}; {format_size(size_bytes)} is too small")
-    place = Place(path)
-    making = _Making(place, tools or Tools())
     with translating(str(path)):
-        path.mkdir(mode=0o700, exist_ok=True)
+        _ensure_directory(path)
+        place = Place(path.resolve())
+        making = _Making(place, tools or Tools())
         with place.locked():
             if place.has_image() or place.has_layout():
                 raise PoolExistsError(f"there is a pool at {path}")
@@ -77,11 +79,19 @@ class _Making:
         self._mounts = PoolMounts(tools.runner, tools.clock)
 
     def image(self, size_bytes: int, *, is_preallocated: bool) -> str:
-        """Build the image under a name that says "unfinished"; its own name comes last."""
+        """Build the image; an error on the way leaves nothing."""
+        place = self._place
+        _require_nothing_but(place.path, {place.unfinished_image.name, place.mount_point.name})
+        self._discard_unfinished()
+        try:
+            return self._build(size_bytes, is_preallocated=is_preallocated)
+        except Exception:
+            self._discard_unfinished()
+            raise
+
+    def _build(self, size_bytes: int, *, is_preallocated: bool) -> str:
         place, files = self._place, self._files
         unfinished = place.unfinished_image
-        _require_nothing_but(place.path, {unfinished.name, place.mount_point.name})
-        self._discard_unfinished()
         files.create_sparse(unfinished, size_bytes)
         if is_preallocated:
             files.allocate(unfinished, size_bytes)
@@ -123,6 +133,16 @@ class _Making:
         if os.path.lexists(mount_point):
             _require_nothing_but(mount_point, set())
             self._files.remove_directory(mount_point)
+
+
+def _ensure_directory(path: Path) -> None:
+    """Make the pool's own directory; the one above may be of a disk that is not mounted yet."""
+    try:
+        path.mkdir(mode=0o700, exist_ok=True)
+    except FileNotFoundError as exc:
+        raise PoolUnavailableError(f"there is no directory {path.parent}") from exc
+    except FileExistsError as exc:
+        raise PoolPathTakenError(f"{path} is not a directory") from exc
 
 
 def _require_nothing_but(directory: Path, allowed: set[str] | frozenset[str]) -> None:

@@ -5,6 +5,7 @@ clones share the image's data (FICLONE): their cost does not depend on its size 
 number of its extents.
 """
 
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -85,10 +86,10 @@ class ReflinkDatasets:
         dataset = self._engine.objects.dataset(name)
         image = self._engine.image_of(name)
         with self._engine.root.working(name):
-            size_bytes = image.lstat().st_size
-        if size_bytes < dataset.size_bytes:
-            raise RecordCorruptError(f"{image} has {size_bytes} of {dataset.size_bytes} bytes")
-        return ImageFile(image, size_bytes)
+            found = image.lstat()
+        if not stat.S_ISREG(found.st_mode) or found.st_size < dataset.size_bytes:
+            raise RecordCorruptError(f"{image} is not a file of {dataset.size_bytes} bytes")
+        return ImageFile(image, found.st_size)
 
     def resize(self, name: str, size_bytes: int) -> Dataset:
         """See `DatasetManager`."""

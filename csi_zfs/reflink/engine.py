@@ -19,9 +19,10 @@ from csi_zfs.system.files import Files
 
 
 class Engine:
-    """What the operations on a pool share.
+    """What the operations on a pool share; see the classes of its parts.
 
-    Making one finishes what a crash left, and adds up what the pool has promised.
+    Making one finishes what a crash left, and adds up what the pool has promised.  `lost_journals`
+    are the journals that could not be read then.
     """
 
     def __init__(

@@ -10,8 +10,8 @@ from csi_zfs.reflink.engine import Engine
 def resize(engine: Engine, name: str, size_bytes: int) -> Dataset:
     """See `DatasetManager.resize`.
 
-    The record is the truth about the size.  A crash in between leaves a longer image under the old
-    record; repeating the call completes it.
+    The record is the truth about the size.  A crash in between, or an error when the record is
+    written, leaves a longer image under the old record; repeating the call completes it.
     """
     dataset = engine.objects.dataset(name)
     if size_bytes <= dataset.size_bytes:
@@ -19,7 +19,7 @@ def resize(engine: Engine, name: str, size_bytes: int) -> Dataset:
     claim = Claim.of_size(size_bytes - dataset.size_bytes, is_thick=dataset.is_thick)
     with (
         engine.root.working(name),
-        engine.ledger.reserved(claim, engine.space.room()),
+        engine.ledger.reserved(claim, engine.space.room),
     ):
         _grow_image(engine, dataset, size_bytes)
         return engine.objects.rewrite_dataset(replace(dataset, size_bytes=size_bytes))

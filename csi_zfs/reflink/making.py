@@ -18,7 +18,7 @@ def create(engine: Engine, new: NewDataset) -> Dataset:
     dataset = _dataset_for(new, created_ns=engine.clock.now_ns())
     with (
         engine.root.working(),
-        engine.ledger.reserved(Claim.of(dataset), engine.space.room()),
+        engine.ledger.reserved(Claim.of(dataset), engine.space.room),
         engine.workshop.made(dataset.uid) as directory,
     ):
         engine.files.create_sparse(directory / IMAGE, dataset.size_bytes)
@@ -35,7 +35,7 @@ def clone(
     dataset = _dataset_for(new, created_ns=engine.clock.now_ns())
     with (
         engine.root.working(source_name),
-        engine.ledger.reserved(Claim.of(dataset), engine.space.room()),
+        engine.ledger.reserved(Claim.of(dataset), engine.space.room),
         engine.workshop.made(dataset.uid) as directory,
     ):
         image = engine.image_of(source_name)

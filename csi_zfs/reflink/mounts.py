@@ -62,7 +62,12 @@ class PoolMounts:
         """
         device = self.ensure_attached(image)
         if not self.is_mounted(device, directory):
-            self._run("mount", "-t", "xfs", "-o", _MOUNT_OPTIONS, str(device), str(directory))
+            # A device that was once made read-only is so still when its number is used again, and
+            # mount(8) would then be content with a read-only mount.
+            self._run("blockdev", "--setrw", str(device))
+            self._run(
+                *("mount", "--rw", "-t", "xfs", "-o", _MOUNT_OPTIONS), str(device), str(directory)
+            )
         return device
 
     def ensure_unmounted(self, image: Path, directory: Path) -> None:

@@ -66,8 +66,11 @@ def _remove(engine: Engine, entry: Dataset | DatasetSnapshot) -> None:
 
 def _drop_image(engine: Engine, dataset: Dataset) -> None:
     image = engine.layout.dataset(dataset.name) / IMAGE
-    with engine.root.working(dataset.name), held_alone(image, engine.clock):
-        if os.path.lexists(image):
+    with engine.root.working(dataset.name):
+        with held_alone(image, engine.clock):
+            has_data = os.path.lexists(image)
+        if has_data:
+            # After the lease: it would hold up this process too.
             _free_promised_blocks(engine, image, dataset)
             engine.files.unlink(image)
             engine.ledger.give_back(Claim.of(dataset))

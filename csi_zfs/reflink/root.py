@@ -15,22 +15,10 @@ from csi_zfs.reflink.layout import IMAGE, Layout
 from csi_zfs.reflink.records import parse_pool_id
 
 
-def take_lock(path: Path) -> int:
-    """Lock a file against other drivers and return its descriptor, which keeps the lock while open.
-
-    The kernel lets go of the lock when the process dies.  Raises `PoolUnavailableError`.
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as exc:
-        os.close(descriptor)
-        raise PoolUnavailableError(f"another process of the driver owns {path}") from exc
-    return descriptor
-
-
 class PoolRoot:
     """Guards every operation of a pool.  Thread-safe.
+
+    `layout`, `pool_name` and `pool_id` say where and which it is.
 
     The file `pool.json` is held open.  So its file system cannot be unmounted unnoticed, its device
     number cannot go to another one, and "is this still the pool that was opened?" is one `stat`.
@@ -42,6 +30,8 @@ class PoolRoot:
         self.pool_name = pool_name
         with translating(pool_name):
             self._descriptor = self._taken()
+        anchor = os.fstat(self._descriptor)
+        self._identity = (anchor.st_dev, anchor.st_ino)
         try:
             self.pool_id = self._read_pool_id()
         except BaseException:
@@ -104,12 +94,9 @@ class PoolRoot:
 
     def _taken(self) -> int:
         try:
-            descriptor = take_lock(self.layout.anchor)
+            return _lock(self.layout.anchor)
         except FileNotFoundError as exc:
             raise PoolUnavailableError(f"there is no pool at {self.layout.root}") from exc
-        anchor = os.fstat(descriptor)
-        self._identity = (anchor.st_dev, anchor.st_ino)
-        return descriptor
 
     def _read_pool_id(self) -> str:
         with self.working():
@@ -119,3 +106,14 @@ class PoolRoot:
                     raise PoolUnavailableError(f"{directory} is not a directory")
             anchor = layout.anchor
             return parse_pool_id(read_small(anchor.parent, anchor.name), path=anchor)
+
+
+def _lock(path: Path) -> int:
+    # The descriptor keeps the lock; the kernel lets go of both when the process dies.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as exc:
+        os.close(descriptor)
+        raise PoolUnavailableError(f"another process of the driver owns {path}") from exc
+    return descriptor

@@ -44,7 +44,7 @@ def take(
     claim = sum((Claim.of(plan.taken(0)) for plan in plans), Claim())
     with (
         engine.root.working(*(plan.source.name for plan in plans)),
-        engine.ledger.reserved(claim, engine.space.room()),
+        engine.ledger.reserved(claim, engine.space.room),
         ExitStack() as stack,
     ):
         directories = [stack.enter_context(engine.workshop.made(plan.uid)) for plan in plans]

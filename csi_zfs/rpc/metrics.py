@@ -174,7 +174,7 @@ class Metrics:
         return MethodMetrics(self._calls, self._seconds, method)
 
     def watch_pools(self, statistics: Callable[[], Sequence[PoolStatistics]]) -> None:
-        """Report what `statistics` says of the pools whenever somebody asks; it should not raise."""
+        """Report what `statistics` says of the pools at each request; it should not raise."""
         self._registry.register(_PoolCollector(statistics))
 
     def watch_in_flight(self, count: Callable[[], int]) -> None:

@@ -32,6 +32,9 @@ def bury(pool: DatasetManager, dataset_name: str) -> None:
             pool.destroy(dataset_name, uid=tombstone.uid)
         except (DatasetNotFoundError, HasDependentsError):
             return
+        except RecordCorruptError as exc:
+            log.warning("deleted volume %s stays for now: %s", dataset_name, exc)
+            return
         dataset_name = names.split_snapshot(tombstone.origin)[0]
 
 

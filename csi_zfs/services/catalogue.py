@@ -2,14 +2,15 @@
 
 The truth is on the pools; a catalogue can be thrown away and loaded again at any time.  An absence
 that it reports is confirmed on the pool before anyone acts on it (rules.md A5): `volume` and
-`snapshot` do that.
+`snapshot` do that.  Who is about to change something, or to say that it is there already, reads the
+pool itself: `read_volume`, `read_snapshot`.
 """
 
 import logging
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TypeVar
 
@@ -182,20 +183,23 @@ class Catalogue:
             PoolUnavailableError: nothing can be said.
         """
         entry = self._volumes.get(str(volume_id))
-        return entry if entry is not None else self._read_volume(volume_id)
+        return entry if entry is not None else self.read_volume(volume_id)
 
-    def _read_volume(self, volume_id: VolumeId) -> VolumeEntry:
+    def read_volume(self, volume_id: VolumeId) -> VolumeEntry:
+        """The volume as its pool has it now, for whoever is about to change something.
+
+        Raises as `volume`; what the catalogue knew is corrected.
+        """
         pool = self._pools.get(volume_id.pool_id)
-        msg = f"volume {volume_id} does not exist"
-        try:
+        with suppress(DatasetNotFoundError):
             dataset = pool.get(names.dataset_of(volume_id.leaf))
-        except DatasetNotFoundError as exc:
-            raise VolumeNotFoundError(msg) from exc
-        if dataset.uid != volume_id.uid or not records.is_our_volume(dataset.user_properties):
-            raise VolumeNotFoundError(msg)
-        entry = entry_of_volume(pool, dataset)
-        self.put_volume(entry)
-        return entry
+            if dataset.uid == volume_id.uid and records.is_our_volume(dataset.user_properties):
+                entry = entry_of_volume(pool, dataset)
+                self.put_volume(entry)
+                return entry
+        self.forget_volume(volume_id)
+        msg = f"volume {volume_id} does not exist"
+        raise VolumeNotFoundError(msg)
 
     def snapshot(self, snapshot_id: SnapshotId) -> SnapshotEntry:
         """The snapshot of this id; raises `SnapshotNotFoundError`, `PoolUnavailableError`.
@@ -214,9 +218,28 @@ class Catalogue:
         msg = f"snapshot {snapshot_id} does not exist"
         raise SnapshotNotFoundError(msg)
 
-    def knows(self, snapshot_id: SnapshotId) -> bool:
-        """Whether the snapshot is in the catalogue; proves nothing about the pool."""
-        return str(snapshot_id) in self._snapshots
+    def read_snapshot(self, snapshot_id: SnapshotId) -> SnapshotEntry:
+        """The snapshot as its pool has it now, for whoever is about to change something.
+
+        Raises as `snapshot`; what the catalogue knew is corrected.
+        """
+        known = self.snapshot(snapshot_id)
+        pool = self._pools.get(snapshot_id.pool_id)
+        source_id = known.record.source_volume_id
+        for dataset_name in (names.dataset_of(source_id.leaf), names.tombstone_of(source_id.uid)):
+            with suppress(DatasetNotFoundError):
+                found = pool.get_snapshot(names.snapshot_of(dataset_name, snapshot_id.leaf))
+                if found.uid == snapshot_id.uid:
+                    entry = entry_of_snapshot(pool, found)
+                    self.put_snapshots([entry])
+                    return entry
+        self.forget_snapshot(snapshot_id)
+        msg = f"snapshot {snapshot_id} does not exist"
+        raise SnapshotNotFoundError(msg)
+
+    def knows(self, object_id: VolumeId | SnapshotId) -> bool:
+        """Whether the volume or snapshot is in the catalogue; proves nothing about the pool."""
+        return str(object_id) in self._volumes or str(object_id) in self._snapshots
 
     def volumes_named(self, leaf: str) -> list[VolumeEntry]:
         """The volumes of this leaf: one at most on each pool."""

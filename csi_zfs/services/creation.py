@@ -11,7 +11,6 @@ from csi_zfs.datasets.api import (
     DatasetManager,
     DatasetNotFoundError,
     NewDataset,
-    PoolFullError,
 )
 from csi_zfs.domain.capabilities import VolumeCapability
 from csi_zfs.domain.errors import IncompatibleError, InvalidRequestError, NoSpaceError
@@ -23,11 +22,11 @@ from csi_zfs.domain.parameters import (
 )
 from csi_zfs.domain.sizes import GRANULE_BYTES, MIB
 from csi_zfs.services import records
-from csi_zfs.services.catalogue import Catalogue
+from csi_zfs.services.catalogue import Catalogue, VolumeNotFoundError
 from csi_zfs.services.entries import VolumeEntry, entry_of_volume, volume_of
 from csi_zfs.services.identity import Identity
 from csi_zfs.services.locks import KeyedLocks
-from csi_zfs.services.pools import Pools
+from csi_zfs.services.pools import Pools, on_first_with_room
 from csi_zfs.services.quiescence import Quiescence
 from csi_zfs.services.records import DiskFormat, VolumeRecord
 from csi_zfs.services.sources import Source, Sources, blank_disk, disk_from
@@ -111,10 +110,15 @@ class VolumeCreation:
         plan = Plan(spec, parse_volume_parameters(spec.parameters), names.leaf_of(spec.volume_name))
         self._require_here(spec)
         with self.locks.hold(exclusive=[plan.dataset_name]):
-            existing = self.catalogue.volumes_named(plan.leaf)
-            entry = existing[0] if existing else self._make(plan)
+            entry = self._existing(plan) or self._make(plan)
             _require_same(plan, entry)
             return volume_of(entry)
+
+    def _existing(self, plan: Plan) -> VolumeEntry | None:
+        for known in self.catalogue.volumes_named(plan.leaf):
+            with suppress(VolumeNotFoundError):
+                return self.catalogue.read_volume(known.volume_id)
+        return None
 
     def _require_here(self, spec: CreateVolumeSpec) -> None:
         here = self.identity.topology
@@ -142,7 +146,9 @@ class VolumeCreation:
             disk, self._size_bytes(plan, disk, default_bytes=self.default_size_bytes)
         )
         pools = self.pools.roomiest(plan.parameters.pool_pattern, is_thick=new.is_thick)
-        return self._made_before(pools, new.name) or self._create(pools, new)
+        return self._made_before(pools, new.name) or on_first_with_room(
+            pools, lambda pool: self._create(pool, new)
+        )
 
     def _made_before(self, pools: Sequence[DatasetManager], name: str) -> VolumeEntry | None:
         """The volume that a call made whose answer was lost.
@@ -154,16 +160,11 @@ class VolumeCreation:
                 return self._known(pool, _ours(pool, name))
         return None
 
-    def _create(self, pools: Sequence[DatasetManager], new: NewDataset) -> VolumeEntry:
-        pool, *others = pools
+    def _create(self, pool: DatasetManager, new: NewDataset) -> VolumeEntry:
         try:
             return self._known(pool, pool.create(new))
         except DatasetExistsError:
             return self._known(pool, _ours(pool, new.name))
-        except PoolFullError:
-            if not others:
-                raise
-        return self._create(others, new)
 
     def _make_copy(self, plan: Plan, source: Source) -> VolumeEntry:
         pool = self._pool_of(source, plan)
@@ -206,7 +207,7 @@ class VolumeCreation:
 
 
 def _ours(pool: DatasetManager, name: str) -> Dataset:
-    """What a call made whose answer was lost; raises `DatasetExistsError` if it was made by hand."""
+    """What a call made whose answer was lost; raises `DatasetExistsError` for one made by hand."""
     dataset = pool.get(name)
     if not records.is_our_volume(dataset.user_properties):
         msg = f"{name} exists on pool {pool.pool_name}, and was not made by this driver"

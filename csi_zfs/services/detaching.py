@@ -3,7 +3,7 @@
 import logging
 from dataclasses import dataclass, replace
 
-from csi_zfs.datasets.api import DatasetNotFoundError, PoolUnavailableError
+from csi_zfs.datasets.api import DatasetNotFoundError, PoolUnavailableError, RecordCorruptError
 from csi_zfs.domain.ids import VolumeId
 from csi_zfs.mount.api import Mounter
 from csi_zfs.services.node_state import NodeState, VolumeState
@@ -25,24 +25,20 @@ class Detaching:
 
         Keep the rest of its state.
 
-        A pool that is away must not keep the node from letting a workload go (rules.md B5): the
-        state then remembers the device, and `recover` detaches it at the next start.  Raises
+        A pool that is away or damaged must not keep the node from letting a workload go (rules.md
+        B5): the state then remembers the device, and the next start detaches it.  Raises
         `DeviceBusyError`.
         """
         if state.staged or state.published:
             self.node_state.save(state)
             return
-        pool = self.pools.get(VolumeId.parse(state.volume_id).pool_id)
         try:
+            pool = self.pools.get(VolumeId.parse(state.volume_id).pool_id)
             self.mounter.detach(pool.data_path(state.dataset_name))
         except DatasetNotFoundError:
             log.debug("volume %s is gone, and its device with it", state.volume_id)
-        except PoolUnavailableError as exc:
-            log.warning(
-                "the device of volume %s stays attached until its pool is back: %s",
-                state.volume_id,
-                exc,
-            )
-            self.node_state.save(replace(state, is_attached=True))
+        except (PoolUnavailableError, RecordCorruptError) as exc:
+            log.warning("the device of volume %s stays attached for now: %s", state.volume_id, exc)
+            self.node_state.save(state)
             return
         self.node_state.save(replace(state, is_attached=False))

@@ -26,10 +26,11 @@ from csi_zfs.services import records
 from csi_zfs.services.creation import MINIMUM_BYTES
 from csi_zfs.services.locks import KeyedLocks
 from csi_zfs.services.node_state import NodeState, Use, VolumeState
-from csi_zfs.services.pools import Pools
+from csi_zfs.services.pools import Pools, on_first_with_room
 from csi_zfs.services.records import VolumeRecord
 from csi_zfs.services.sources import blank_disk
 from csi_zfs.services.staging import Disk, Staging
+from csi_zfs.services.uses import require_own_path
 
 
 class BlockEphemeralError(InvalidRequestError):
@@ -57,6 +58,7 @@ class EphemeralVolumes:
 
         Raises:
             BlockEphemeralError: a raw device was asked for.
+            PathOfOtherVolumeError: the target belongs to another volume.
             DifferentEphemeralError: it is published already, at another path or in another way.
             PoolFullError: there is no room.
         """
@@ -70,6 +72,7 @@ class EphemeralVolumes:
         dataset_name = names.ephemeral_of(spec.ephemeral_id)
         use = Use(spec.capability, is_read_only=spec.is_read_only)
         with self.locks.hold(exclusive=[dataset_name]):
+            require_own_path(spec.target_path, spec.ephemeral_id, self.node_state)
             self._require_same(spec, use)
             pool, dataset = self._find(dataset_name) or self._make(spec, parameters, size_bytes)
             self.node_state.save(
@@ -126,19 +129,20 @@ class EphemeralVolumes:
             properties=parameters.properties,
             user_properties=records.format_volume(record),
         )
-        pool = self.pools.roomiest(parameters.pool_pattern, is_thick=parameters.is_thick)[0]
-        return pool, pool.create(new)
+        pools = self.pools.roomiest(parameters.pool_pattern, is_thick=parameters.is_thick)
+        return on_first_with_room(pools, lambda pool: (pool, pool.create(new)))
 
     def unpublish(self, ephemeral_id: EphemeralId, target_path: Path) -> None:
         """Unmount the volume and destroy it with its data.  Safe to repeat.
 
         A missing one is no error.
 
-        Raises `TargetBusyError`, `DeviceBusyError`, `PoolUnavailableError`; what was unmounted
-        stays unmounted.
+        Raises `PathOfOtherVolumeError`, `TargetBusyError`, `DeviceBusyError`,
+        `PoolUnavailableError`; what was unmounted stays unmounted.
         """
         dataset_name = names.ephemeral_of(ephemeral_id.text)
         with self.locks.hold(exclusive=[dataset_name]):
+            require_own_path(target_path, ephemeral_id.text, self.node_state)
             self.mounter.unmount(target_path)
             found = self._find(dataset_name)
             if found is not None:

@@ -5,7 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from csi_zfs.datasets import names
-from csi_zfs.datasets.api import DatasetExistsError, DatasetManager, DatasetSnapshot, NewSnapshot
+from csi_zfs.datasets.api import (
+    DatasetExistsError,
+    DatasetManager,
+    DatasetNotFoundError,
+    DatasetSnapshot,
+    NewSnapshot,
+)
 from csi_zfs.domain.errors import IncompatibleError, InUseError, InvalidRequestError, NotFoundError
 from csi_zfs.domain.ids import GroupSnapshotId, SnapshotId, VolumeId
 from csi_zfs.domain.model import GroupSnapshot
@@ -16,7 +22,7 @@ from csi_zfs.services.locks import KeyedLocks
 from csi_zfs.services.pools import Pools
 from csi_zfs.services.quiescence import Quiescence
 from csi_zfs.services.records import GroupMembership
-from csi_zfs.services.snapshots import Snapshots, new_snapshot
+from csi_zfs.services.snapshots import Snapshots, new_snapshot, taken_before
 from csi_zfs.services.sources import snapshot_key
 
 # What FICLONE was measured to take for one extent, with room for a slow disk; docs/performance.md
@@ -77,7 +83,7 @@ class GroupSnapshots:
             if existing:
                 return self._same(existing[0], sources)
             return self._take(
-                group_snapshot_name, leaf, [self.catalogue.volume(source) for source in sources]
+                group_snapshot_name, leaf, [self.catalogue.read_volume(item) for item in sources]
             )
 
     def _same(
@@ -111,9 +117,7 @@ class GroupSnapshots:
                 new, quiesced=self.quiescence.around(source.volume_id for source in sources)
             )
         except DatasetExistsError:
-            return [
-                pool.get_snapshot(item.name) for item in new
-            ]  # taken by a call whose answer was lost
+            return _taken_before(pool, new)
 
     def _only_pool(self, sources: Sequence[VolumeEntry]) -> DatasetManager:
         pools = {source.volume_id.pool_id for source in sources}
@@ -203,6 +207,15 @@ def _new_member(group: GroupMembership, source: VolumeEntry) -> NewSnapshot:
     return new_snapshot(snapshot_name, names.leaf_of(snapshot_name), source, group)
 
 
+def _taken_before(pool: DatasetManager, new: Sequence[NewSnapshot]) -> Sequence[DatasetSnapshot]:
+    """The group that a call took whose answer was lost, if it was of the same volumes."""
+    try:
+        return [taken_before(pool, item.name) for item in new]
+    except DatasetNotFoundError as exc:
+        msg = "a group snapshot of this name exists, of other volumes"
+        raise DifferentGroupError(msg) from exc
+
+
 def _keys(members: Sequence[SnapshotEntry]) -> list[str]:
     return [snapshot_key(member.snapshot_id.leaf) for member in members]
 
@@ -212,6 +225,7 @@ def _group_of(members: Sequence[SnapshotEntry]) -> GroupSnapshot:
     return GroupSnapshot(
         group_snapshot_id=group.group_snapshot_id,
         group_snapshot_name=group.group_snapshot_name,
-        snapshots=tuple(map(snapshot_of, members)),
+        # In one order always: a repeated call answers the same.
+        snapshots=tuple(map(snapshot_of, sorted(members, key=lambda member: member.snapshot_id))),
         created_ns=min(member.created_ns for member in members),
     )

@@ -11,10 +11,9 @@ from csi_zfs.datasets.api import RecordCorruptError
 from csi_zfs.domain.ids import EphemeralId, VolumeId
 from csi_zfs.domain.model import HealthFinding, HealthStatus, Page, VolumeHealth
 from csi_zfs.mount.api import Mounter
-from csi_zfs.services.catalogue import Catalogue
-from csi_zfs.services.entries import VolumeEntry
+from csi_zfs.services.catalogue import Catalogue, VolumeNotFoundError
 from csi_zfs.services.listing import check_token
-from csi_zfs.services.node_state import NodeState
+from csi_zfs.services.node_state import NodeState, Use
 from csi_zfs.services.pools import Pools
 
 
@@ -32,16 +31,14 @@ class Health:
 
         A pool that is away is a finding, not an error.
         """
-        pool = self.pools.get(volume_id.pool_id)
-        findings = pool.health()
+        findings = self.pools.get(volume_id.pool_id).health()
         if not any(finding.status is HealthStatus.INACCESSIBLE for finding in findings):
-            findings += self._own_findings(self.catalogue.volume(volume_id))
+            findings += self._own_findings(volume_id)
         return VolumeHealth(str(volume_id), findings)
 
-    def _own_findings(self, entry: VolumeEntry) -> tuple[HealthFinding, ...]:
-        pool = self.pools.get(entry.volume_id.pool_id)
+    def _own_findings(self, volume_id: VolumeId) -> tuple[HealthFinding, ...]:
         try:
-            pool.get(entry.dataset_name)
+            self.catalogue.read_volume(volume_id)
         except RecordCorruptError as exc:
             return (HealthFinding(HealthStatus.DATA_LOSS, "RecordDamaged", str(exc)),)
         return ()
@@ -66,33 +63,38 @@ class Health:
         self, volume_id: VolumeId | EphemeralId, volume_publish_path: Path | None
     ) -> VolumeHealth:
         """The findings of this node about a volume; raises `VolumeNotFoundError`."""
-        known = self.volume(volume_id).findings if isinstance(volume_id, VolumeId) else ()
-        return VolumeHealth(
-            str(volume_id), (*known, *self._mount_findings(str(volume_id), volume_publish_path))
-        )
+        text, found = str(volume_id), tuple[HealthFinding, ...]()
+        if isinstance(volume_id, VolumeId):
+            found = self.volume(volume_id).findings
+        elif self.node_state.find(text) is None:
+            msg = f"volume {text} is not published on this node"
+            raise VolumeNotFoundError(msg)
+        return VolumeHealth(text, (*found, *self._mount_findings(text, volume_publish_path)))
 
     def _mount_findings(
         self, volume_id: str, volume_publish_path: Path | None
     ) -> Iterator[HealthFinding]:
         state = self.node_state.find(volume_id)
-        uses = {**state.staged, **state.published} if state else {}
-        for path, use in uses.items():
-            if volume_publish_path not in (None, path) and path not in (
-                state.staged if state else ()
-            ):
-                continue
-            mounted = self.mounter.mounted_at(path)
-            is_writable_use = not (use.is_read_only or use.capability.access_mode.is_read_only)
-            if mounted is None and path in (state.published if state else ()):
-                yield HealthFinding(
-                    HealthStatus.INACCESSIBLE, "NotMounted", f"nothing is mounted at {path}"
-                )
-            elif mounted is not None and mounted.is_read_only and is_writable_use:
-                yield HealthFinding(
-                    HealthStatus.DEGRADED,
-                    "FilesystemReadOnly",
-                    f"the file system at {path} turned read-only",
-                )
+        if state is not None:
+            for path, use in state.staged.items():
+                yield from self._findings_at(path, use, is_target=False)
+            for path, use in state.published.items():
+                if volume_publish_path in (None, path):
+                    yield from self._findings_at(path, use, is_target=True)
+
+    def _findings_at(self, path: Path, use: Use, *, is_target: bool) -> Iterator[HealthFinding]:
+        mounted = self.mounter.mounted_at(path)
+        is_writable_use = not (use.is_read_only or use.capability.access_mode.is_read_only)
+        if mounted is None and is_target:
+            yield HealthFinding(
+                HealthStatus.INACCESSIBLE, "NotMounted", f"nothing is mounted at {path}"
+            )
+        elif mounted is not None and mounted.is_read_only and is_writable_use:
+            yield HealthFinding(
+                HealthStatus.DEGRADED,
+                "FilesystemReadOnly",
+                f"the file system at {path} turned read-only",
+            )
 
     def storage(self) -> tuple[HealthFinding, ...]:
         """The findings about the pools of this node, each reason once for each pool."""

@@ -104,9 +104,9 @@ class NodeState:
         """Remember a state, durably; an idle one is forgotten."""
         with self._guard:
             known = self._states.get(state.volume_id)
-        if known == state or (known is None and state.is_idle):
+        if known == state:
             return
-        if state.is_idle:
+        if state.is_idle:  # removed even where it is unknown: a save that failed may have left it
             self._store.remove(state.volume_id)
         else:
             self._store.save(state.volume_id, format_state(state))

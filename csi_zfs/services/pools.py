@@ -1,10 +1,13 @@
 """The pools of this node, by id and by name."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
+from typing import TypeVar
 
-from csi_zfs.datasets.api import DatasetManager, PoolUnavailableError
+from csi_zfs.datasets.api import DatasetManager, PoolFullError, PoolUnavailableError
 from csi_zfs.domain.errors import InvalidRequestError
+
+T = TypeVar("T")
 
 
 class PoolNotServedError(PoolUnavailableError):
@@ -82,3 +85,16 @@ class Pools:
 
         found = self.matching(pattern)
         return found if len(found) == 1 else sorted(found, key=room_bytes, reverse=True)
+
+
+def on_first_with_room(pools: Sequence[DatasetManager], make: Callable[[DatasetManager], T]) -> T:
+    """What `make` gives on the first pool that it does not find full.
+
+    Raises the `PoolFullError` of the last one where all are.
+    """
+    for pool in pools[:-1]:
+        try:
+            return make(pool)
+        except PoolFullError:
+            continue
+    return make(pools[-1])

@@ -24,7 +24,12 @@ from csi_zfs.services.locks import KeyedLocks
 from csi_zfs.services.node_state import NodeState, Use, VolumeState
 from csi_zfs.services.pools import Pools
 from csi_zfs.services.staging import Disk, Staging
-from csi_zfs.services.uses import require_fit, require_same_use, require_shareable
+from csi_zfs.services.uses import (
+    require_fit,
+    require_own_path,
+    require_same_use,
+    require_shareable,
+)
 
 
 class StagedElsewhereError(InUseError):
@@ -33,10 +38,6 @@ class StagedElsewhereError(InUseError):
 
 class StillPublishedError(InUseError):
     """The volume is still published: unpublish it first."""
-
-
-class PathOfOtherVolumeError(InUseError):
-    """The path belongs to another volume."""
 
 
 class NotExpandedError(InvalidRequestError):
@@ -72,7 +73,7 @@ class Publishing:
         entry = self.catalogue.volume(spec.volume_id)
         require_fit(entry, spec.capability)
         state = self._live_state(entry)
-        self._require_ours(spec.staging_target_path, state)
+        require_own_path(spec.staging_target_path, state.volume_id, self.node_state)
         use = Use(spec.capability)
         elsewhere = next((path for path in state.staged if path != spec.staging_target_path), None)
         if elsewhere is not None:
@@ -108,7 +109,7 @@ class Publishing:
         """
         with self.locks.hold(exclusive=[names.dataset_of(volume_id.leaf)]):
             state = self._state(volume_id)
-            self._require_ours(staging_target_path, state)
+            require_own_path(staging_target_path, state.volume_id, self.node_state)
             published = [str(path) for path in state.published if self.mounter.mounted_at(path)]
             if published:
                 msg = (
@@ -136,7 +137,7 @@ class Publishing:
             entry = self.catalogue.volume(spec.volume_id)
             require_fit(entry, spec.capability)
             state = self._live_state(entry)
-            self._require_ours(spec.target_path, state)
+            require_own_path(spec.target_path, state.volume_id, self.node_state)
             use = Use(spec.capability, is_read_only=spec.is_read_only)
             require_same_use(spec.target_path, state.published.get(spec.target_path), use)
             require_shareable(spec, state)
@@ -149,9 +150,7 @@ class Publishing:
         stage = StageSpec(entry.volume_id, spec.staging_target_path, capability)
         if staged is None:
             self._stage(stage)
-        elif capability.access_type is AccessType.BLOCK or not self.mounter.mounted_at(
-            spec.staging_target_path
-        ):
+        elif capability.access_type is AccessType.BLOCK:  # whose stage shows in no mount table
             self._bring_up(entry, stage)
 
     def _show(self, entry: VolumeEntry, spec: PublishSpec, use: Use) -> None:
@@ -187,7 +186,7 @@ class Publishing:
             return
         with self.locks.hold(exclusive=[names.dataset_of(volume_id.leaf)]):
             state = self._state(volume_id)
-            self._require_ours(target_path, state)
+            require_own_path(target_path, state.volume_id, self.node_state)
             self.mounter.unmount(target_path)
             published = {path: use for path, use in state.published.items() if path != target_path}
             self.node_state.save(replace(state, published=published))
@@ -260,9 +259,3 @@ class Publishing:
             if is_block or self.mounter.mounted_at(path)
         }
         return replace(state, staged=staged, published=published)
-
-    def _require_ours(self, path: Path, state: VolumeState) -> None:
-        owner = self.node_state.owner_of(path)
-        if owner not in ("", state.volume_id):
-            msg = f"{path} belongs to volume {owner}"
-            raise PathOfOtherVolumeError(msg)

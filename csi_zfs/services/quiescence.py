@@ -5,15 +5,19 @@ from contextlib import contextmanager
 
 from csi_zfs.domain.ids import VolumeId
 from csi_zfs.mount.api import Mounter
+from csi_zfs.services.locks import KeyedLocks
 from csi_zfs.services.node_state import NodeState
 
 
 class Quiescence:
     """Freezes what is staged on this node.  Thread-safe."""
 
-    def __init__(self, node_state: NodeState, mounter: Mounter, *, freeze_limit_s: float) -> None:
+    def __init__(
+        self, node_state: NodeState, mounter: Mounter, locks: KeyedLocks, *, freeze_limit_s: float
+    ) -> None:
         """Thaw after `freeze_limit_s` at the latest; a copy that took longer does not count."""
         self._node_state = node_state
+        self._locks = locks
         self._mounter = mounter
         self.freeze_limit_s = freeze_limit_s
 
@@ -21,9 +25,13 @@ class Quiescence:
     def around(self, volume_ids: Iterable[VolumeId]) -> Iterator[None]:
         """Freeze the staged file systems of these volumes for the length of a `with` block.
 
-        Raises `FreezeLimitError` at its end if the limit was reached.  A volume that is not staged,
-        or is a block
-        device, has nothing to freeze: its snapshot is what was written to it.
+        A volume that is not staged, or is a block device, has nothing to freeze: its snapshot is
+        what was written to it.  A file system is frozen for one call at a time, because the first
+        to end would thaw it for the other.
+
+        Raises:
+            LockTakenError: another call has one of them frozen.
+            FreezeLimitError: the limit was reached before the block ended.
         """
         targets = []
         for volume_id in volume_ids:
@@ -33,5 +41,9 @@ class Quiescence:
         if not targets:
             yield
             return
-        with self._mounter.frozen(targets, limit_s=self.freeze_limit_s):
+        keys = [f"the frozen {target}" for target in targets]
+        with (
+            self._locks.hold(exclusive=keys),
+            self._mounter.frozen(targets, limit_s=self.freeze_limit_s),
+        ):
             yield

@@ -1,8 +1,10 @@
 """What a start does about the end of the driver before it."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from csi_zfs.domain.capabilities import AccessType
 from csi_zfs.domain.errors import CsiZfsError, InvalidRequestError
 from csi_zfs.domain.ids import VolumeId
 from csi_zfs.mount.api import Mounter
@@ -27,13 +29,18 @@ class Recovery:
 
     def run(self) -> None:
         """Thaw, finish deletes, load the catalogue, let go of devices that nobody uses."""
-        for state in self.node_state:
-            self._thaw(state)
+        self._for_each_state(self._thaw)
         for pool in self.pools:
             finish_deletes(pool)
         self.catalogue.load()
+        self._for_each_state(self._settle)
+
+    def _for_each_state(self, step: Callable[[VolumeState], None]) -> None:
         for state in self.node_state:
-            self._settle(state)
+            try:
+                step(state)
+            except CsiZfsError as exc:  # one volume keeps the driver from nothing (rules.md B8)
+                log.warning("volume %s is left as it was found: %s", state.volume_id, exc)
 
     def _thaw(self, state: VolumeState) -> None:
         for path in state.paths:
@@ -48,15 +55,10 @@ class Recovery:
         """
         if any(self.mounter.mounted_at(path) for path in state.paths) or not _is_volume(state):
             return
-        is_staged_block = any(
-            use.capability.access_type == "block" for use in state.staged.values()
-        )
-        if is_staged_block:
+        uses = state.staged.values()
+        if any(use.capability.access_type is AccessType.BLOCK for use in uses):
             return  # a staged block device is mounted nowhere, and is in use all the same
-        try:
-            self.detaching.release(replace(state, staged={}, published={}))
-        except CsiZfsError as exc:
-            log.warning("the device of volume %s stays attached: %s", state.volume_id, exc)
+        self.detaching.release(replace(state, staged={}, published={}))
 
 
 def _is_volume(state: VolumeState) -> bool:

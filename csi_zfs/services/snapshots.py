@@ -1,13 +1,14 @@
 """Snapshots of single volumes: create, delete, look up."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from csi_zfs.datasets import names
 from csi_zfs.datasets.api import (
     DatasetExistsError,
     DatasetManager,
-    DatasetNotFoundError,
+    DatasetSnapshot,
     HasDependentsError,
     NewSnapshot,
 )
@@ -16,7 +17,7 @@ from csi_zfs.domain.ids import SnapshotId, VolumeId
 from csi_zfs.domain.model import Page, Snapshot
 from csi_zfs.domain.parameters import refuse_parameters
 from csi_zfs.services import records
-from csi_zfs.services.burial import bury, destroy_deferred
+from csi_zfs.services.burial import bury, destroy_deferred, finish_deletes
 from csi_zfs.services.catalogue import Catalogue, SnapshotNotFoundError
 from csi_zfs.services.entries import SnapshotEntry, VolumeEntry, entry_of_snapshot, snapshot_of
 from csi_zfs.services.listing import check_token
@@ -65,27 +66,31 @@ class Snapshots:
         leaf = names.leaf_of(snapshot_name)
         dataset_name = names.dataset_of(source_volume_id.leaf)
         with self.locks.hold(exclusive=[snapshot_key(leaf)], shared=[dataset_name]):
-            existing = self.catalogue.snapshots_named(leaf)
-            if not existing:
-                return snapshot_of(
-                    self._take(snapshot_name, leaf, self.catalogue.volume(source_volume_id))
-                )
-            if existing[0].record.source_volume_id != source_volume_id or existing[0].record.group:
+            entry = self._existing(leaf) or self._take(snapshot_name, leaf, source_volume_id)
+            if entry.record.source_volume_id != source_volume_id or entry.record.group:
                 msg = (
                     f"snapshot {snapshot_name[:128]!r} exists, of volume "
-                    f"{existing[0].record.source_volume_id}"
+                    f"{entry.record.source_volume_id}"
                 )
                 raise DifferentSnapshotError(msg)
-            return snapshot_of(existing[0])
+            return snapshot_of(entry)
 
-    def _take(self, snapshot_name: str, leaf: str, source: VolumeEntry) -> SnapshotEntry:
-        pool = self.pools.get(source.volume_id.pool_id)
+    def _existing(self, leaf: str) -> SnapshotEntry | None:
+        for known in self.catalogue.snapshots_named(leaf):
+            with suppress(SnapshotNotFoundError):
+                return self.catalogue.read_snapshot(known.snapshot_id)
+        return None
+
+    def _take(self, snapshot_name: str, leaf: str, source_volume_id: VolumeId) -> SnapshotEntry:
+        # From the pool: what the record says of the format decides about mkfs in every copy.
+        source = self.catalogue.read_volume(source_volume_id)
+        pool = self.pools.get(source_volume_id.pool_id)
         new = new_snapshot(snapshot_name, leaf, source)
         self.observe_extents(pool.extent_count(source.dataset_name))
         try:
             snapshot = pool.snapshot([new], quiesced=self.quiescence.around([source.volume_id]))[0]
         except DatasetExistsError:
-            snapshot = pool.get_snapshot(new.name)  # taken by a call whose answer was lost
+            snapshot = taken_before(pool, new.name)
         entry = entry_of_snapshot(pool, snapshot)
         self.catalogue.put_snapshots([entry])
         return entry
@@ -114,14 +119,17 @@ class Snapshots:
 
     def delete_held(self, snapshot_id: SnapshotId) -> None:
         """As `delete`, for a caller who holds the locks of the snapshot and of its dataset."""
+        pool, is_known = self.pools.get(snapshot_id.pool_id), self.catalogue.knows(snapshot_id)
         try:
-            entry = self.catalogue.snapshot(snapshot_id)
+            entry = self.catalogue.read_snapshot(snapshot_id)
         except SnapshotNotFoundError:
-            return
-        pool = self.pools.get(snapshot_id.pool_id)
-        _destroy(pool, entry)
-        self.catalogue.forget_snapshot(snapshot_id)
-        bury(pool, entry.dataset_name)
+            if is_known:  # it went by a call that was cut short, or by hand
+                finish_deletes(pool)
+        else:
+            _destroy(pool, entry)
+            bury(pool, entry.dataset_name)
+            # Last, so that a repetition knows that there may be something left to finish.
+            self.catalogue.forget_snapshot(snapshot_id)
 
     def get(self, snapshot_id: SnapshotId) -> Snapshot:
         """The snapshot; raises `SnapshotNotFoundError`, `PoolUnavailableError`."""
@@ -166,6 +174,15 @@ def new_snapshot(
     )
 
 
+def taken_before(pool: DatasetManager, name: str) -> DatasetSnapshot:
+    """What a call took whose answer was lost; raises `DatasetExistsError` for one made by hand."""
+    snapshot = pool.get_snapshot(name)
+    if not records.is_our_snapshot(snapshot.user_properties):
+        msg = f"{name} exists on pool {pool.pool_name}, and was not made by this driver"
+        raise DatasetExistsError(msg)
+    return snapshot
+
+
 def _destroy(pool: DatasetManager, entry: SnapshotEntry) -> None:
     uid = entry.snapshot_id.uid
     try:
@@ -173,5 +190,3 @@ def _destroy(pool: DatasetManager, entry: SnapshotEntry) -> None:
     except HasDependentsError:
         hidden = names.snapshot_of(entry.dataset_name, names.deferred_snapshot_leaf(uid))
         destroy_deferred(pool, pool.rename_snapshot(entry.name, hidden))
-    except DatasetNotFoundError:
-        return  # deleted by a call whose answer was lost, or by hand

@@ -60,7 +60,7 @@ class Sources:
                 yield source
         else:
             with self._locks.hold(shared=[self._catalogue.volume(content_source).dataset_name]):
-                entry = self._catalogue.volume(content_source)
+                entry = self._catalogue.read_volume(content_source)
                 yield Source(
                     content_source.pool_id,
                     entry.dataset_name,
@@ -73,7 +73,7 @@ class Sources:
     def _hold_snapshot(self, snapshot_id: SnapshotId) -> Iterator[Source]:
         before = self._catalogue.snapshot(snapshot_id)
         with self._locks.hold(shared=[before.dataset_name, snapshot_key(snapshot_id.leaf)]):
-            entry = self._catalogue.snapshot(snapshot_id)
+            entry = self._catalogue.read_snapshot(snapshot_id)
             if entry.dataset_name != before.dataset_name:
                 msg = (
                     f"the source volume of snapshot {snapshot_id} was just deleted: repeat this "

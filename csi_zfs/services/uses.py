@@ -6,7 +6,7 @@ from csi_zfs.domain.capabilities import AccessType, VolumeCapability
 from csi_zfs.domain.errors import IncompatibleError, InUseError, InvalidRequestError
 from csi_zfs.domain.model import PublishSpec
 from csi_zfs.services.entries import VolumeEntry
-from csi_zfs.services.node_state import Use, VolumeState
+from csi_zfs.services.node_state import NodeState, Use, VolumeState
 
 
 class DifferentUseError(IncompatibleError):
@@ -15,6 +15,10 @@ class DifferentUseError(IncompatibleError):
 
 class PublishedElsewhereError(InUseError):
     """The access modes allow one target path only, and there is another."""
+
+
+class PathOfOtherVolumeError(InUseError):
+    """The path belongs to another volume."""
 
 
 class CapabilityMismatchError(InvalidRequestError):
@@ -32,14 +36,29 @@ def require_fit(entry: VolumeEntry, capability: VolumeCapability) -> None:
         raise CapabilityMismatchError(msg)
 
 
+def require_own_path(path: Path, volume_id: str, node_state: NodeState) -> None:
+    """Raise `PathOfOtherVolumeError` if another volume is staged or published at the path."""
+    owner = node_state.owner_of(path)
+    if owner not in ("", volume_id):
+        msg = f"{path} belongs to volume {owner}"
+        raise PathOfOtherVolumeError(msg)
+
+
 def require_same_use(path: Path, existing: Use | None, wanted: Use) -> None:
     """Raise `DifferentUseError` if the path is in use already, in another way."""
-    if existing is not None and existing != wanted:
-        msg = (
-            f"{path} is in use with another capability or read-only flag: {existing} instead of "
-            f"{wanted}"
-        )
-        raise DifferentUseError(msg)
+    if existing is None or existing == wanted:
+        return
+    before, now = existing.capability, wanted.capability
+    differences = {
+        "access mode": before.access_mode is not now.access_mode,
+        "access type": before.access_type is not now.access_type,
+        "fs_type": before.fs_type != now.fs_type,
+        "mount flags": before.mount_flags != now.mount_flags,
+        "readonly": existing.is_read_only is not wanted.is_read_only,
+    }
+    different = ", ".join(what for what, is_different in differences.items() if is_different)
+    msg = f"{path} is in use already, with a different {different}"
+    raise DifferentUseError(msg)
 
 
 def require_shareable(spec: PublishSpec, state: VolumeState) -> None:

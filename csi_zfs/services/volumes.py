@@ -31,7 +31,7 @@ from csi_zfs.domain.parameters import (
 )
 from csi_zfs.domain.sizes import CapacityRange
 from csi_zfs.mount.api import DeviceBusyError, Mounter
-from csi_zfs.services.burial import bury_origin
+from csi_zfs.services.burial import bury_origin, finish_deletes
 from csi_zfs.services.catalogue import Catalogue, VolumeNotFoundError
 from csi_zfs.services.creation import MINIMUM_BYTES, VolumeCreation
 from csi_zfs.services.entries import VolumeEntry, entry_of_volume, volume_of
@@ -41,6 +41,7 @@ from csi_zfs.services.locks import KeyedLocks
 from csi_zfs.services.node_state import NodeState, VolumeState
 from csi_zfs.services.pools import Pools
 from csi_zfs.services.sources import blank_disk
+from csi_zfs.services.uses import CapabilityMismatchError, require_fit
 
 
 class VolumeInUseError(InUseError):
@@ -73,19 +74,22 @@ class Volumes:
             DatasetBusyError: somebody else has its data open.
             PoolUnavailableError: nothing can be said about it.
         """
-        with self.locks.hold(exclusive=[names.dataset_of(volume_id.leaf)]):
-            try:
-                entry = self.catalogue.volume(volume_id)
-            except VolumeNotFoundError:
-                return
+        dataset_name = names.dataset_of(volume_id.leaf)
+        with self.locks.hold(exclusive=[dataset_name]):
             self._require_unused(volume_id)
-            pool = self.pools.get(volume_id.pool_id)
-            # Gone already, by a call whose answer was lost or by hand: that is what was asked for.
-            with suppress(DatasetNotFoundError):
+            pool, is_known = self.pools.get(volume_id.pool_id), self.catalogue.knows(volume_id)
+            try:
+                entry = self.catalogue.read_volume(volume_id)
+            except VolumeNotFoundError:
+                self._finish_delete(pool, volume_id)
+                if is_known:  # its clones' origins may wait for it
+                    finish_deletes(pool)
+            else:
                 self._destroy(pool, entry)
-            self.catalogue.forget_volume(volume_id)
-            self.node_state.save(VolumeState(str(volume_id), entry.dataset_name))
-            bury_origin(pool, entry.origin)
+                bury_origin(pool, entry.origin)
+                # Last, so that a repetition knows that there may be something left to finish.
+                self.catalogue.forget_volume(volume_id)
+            self.node_state.save(VolumeState(str(volume_id), dataset_name))
 
     def _require_unused(self, volume_id: VolumeId) -> None:
         state = self.node_state.find(str(volume_id))
@@ -112,20 +116,33 @@ class Volumes:
             for path, use in state.staged.items()
             if use.capability.access_type is AccessType.BLOCK
         ]
-        is_attached = paths and self.mounter.find_device(pool.data_path(state.dataset_name))
-        return paths if is_attached else []
+        with suppress(DatasetNotFoundError):
+            if paths and self.mounter.find_device(pool.data_path(state.dataset_name)):
+                return paths
+        return []
 
     def _destroy(self, pool: DatasetManager, entry: VolumeEntry) -> None:
         try:
             self._destroy_or_retire(pool, entry)
-        except DatasetBusyError:
+        except DatasetBusyError as busy:
             # A loop device that a crash left behind keeps the data open; one that is really used is
             # not let go of.
             try:
                 self.mounter.detach(pool.data_path(entry.dataset_name))
             except DeviceBusyError as exc:
                 raise VolumeInUseError(str(exc)) from exc
+            except DatasetNotFoundError:
+                raise busy from None  # it is renamed already: a repetition finishes the delete
             self._destroy_or_retire(pool, entry)
+
+    def _finish_delete(self, pool: DatasetManager, volume_id: VolumeId) -> None:
+        """Do the rest of a delete that was cut short while it gave back what nobody needs."""
+        dataset_name = names.dataset_of(volume_id.leaf)
+        try:
+            pool.get(dataset_name)  # a new volume of the same name
+        except DatasetNotFoundError:
+            with suppress(DatasetNotFoundError):
+                pool.retire(dataset_name, names.tombstone_of(volume_id.uid))
 
     def _destroy_or_retire(self, pool: DatasetManager, entry: VolumeEntry) -> None:
         try:
@@ -199,12 +216,11 @@ class Volumes:
         Raises `VolumeNotFoundError`.
         """
         entry = self.catalogue.volume(volume_id)
-        disk = entry.record.disk
-        for capability in capabilities:
-            if capability.access_type is not disk.access_type:
-                return f"the volume is a {disk.access_type} volume, not {capability.access_type}"
-            if capability.fs_type not in ("", disk.fs_type):
-                return f"the volume holds {disk.fs_type}, not {capability.fs_type}"
+        try:
+            for capability in capabilities:
+                require_fit(entry, capability)
+        except CapabilityMismatchError as exc:
+            return str(exc)
         given = without_metadata(parameters)
         if given and given != dict(entry.record.parameters):
             return "the volume was made with other parameters"

@@ -41,6 +41,7 @@ TIERS = (
     Tier("property"),
     Tier("crash (fakes)"),
     Tier("crash (real pool, kill -9)", needs=("root",)),
+    Tier("process (the driver and the demo)", needs=("root",)),
     Tier("sanity on fakes", needs=("go",)),
     Tier("proto against the specification", needs=("go",)),
 )

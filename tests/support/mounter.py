@@ -198,9 +198,7 @@ class FakeMounter(MounterCore):
         started_s = self._clock.monotonic_s()
         held = []
         try:
-            for image in images.values():
-                self._freeze(image)
-                held.append(image)
+            held.extend(image for image in images.values() if self._freeze(image))
             yield
         except Exception:
             self._thaw(held)
@@ -208,6 +206,10 @@ class FakeMounter(MounterCore):
         self._thaw(held)
         if self._clock.monotonic_s() - started_s >= limit_s:
             raise FreezeLimitError("the file systems were thawed before the work was done")
+
+    def is_frozen(self, target: Path) -> bool:
+        """Whether writes to what is mounted at a target are held back."""
+        return self._at(target).loop.image.is_frozen
 
     def thaw(self, target: Path) -> None:
         """See `Mounter`."""

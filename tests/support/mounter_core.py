@@ -201,11 +201,13 @@ class MounterCore:
             for mount in self._mounts
         )
 
-    def _freeze(self, image: FakeImage) -> None:
+    def _freeze(self, image: FakeImage) -> bool:
+        """Whether this froze it: one that somebody else has frozen is theirs to thaw."""
         if image.is_frozen:
-            raise TargetBusyError("the file system is frozen by somebody else")
+            return False
         with self._effect("freeze"):
             image.is_frozen = True
+        return True
 
     def _thaw(self, images: Iterable[FakeImage]) -> None:
         for image in images:

@@ -1,5 +1,7 @@
 """Nodes on which the contract suite of `Mounter` runs: the fake one and this machine."""
 
+import errno
+import fcntl
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -19,6 +21,8 @@ from tests.support.mounter import FakeMounter
 
 # The smallest that mkfs.xfs takes is 300 MiB.
 IMAGE_BYTES = 320 * MIB
+_FIFREEZE = 0xC0045877
+_FITHAW = 0xC0045878
 
 
 class World(Protocol):
@@ -59,8 +63,23 @@ class World(Protocol):
     def using(self, target: Path) -> AbstractContextManager[None]:
         """Keep a file open at a target."""
 
+    def is_frozen(self, target: Path) -> bool:
+        """Whether writes at a target are held back."""
+
     def outlast_freeze(self, target: Path, *, limit_s: float) -> None:
         """Return when the limit of a freeze has passed."""
+
+
+def is_frozen(directory: int) -> bool:
+    """Whether somebody holds a freeze of the file system of an open directory."""
+    try:
+        fcntl.ioctl(directory, _FIFREEZE, 0)
+    except OSError as exc:
+        if exc.errno != errno.EBUSY:
+            raise
+        return True
+    fcntl.ioctl(directory, _FITHAW, 0)
+    return False
 
 
 WorldMaker = Callable[[Path], AbstractContextManager[World]]
@@ -102,6 +121,9 @@ class FakeWorld:
         self.mounter.busy_targets.add(target)
         yield
         self.mounter.busy_targets.discard(target)
+
+    def is_frozen(self, target: Path) -> bool:
+        return self.mounter.is_frozen(target)
 
     def outlast_freeze(self, target: Path, *, limit_s: float) -> None:
         self._clock.advance(limit_s)
@@ -157,6 +179,13 @@ class LinuxWorld:
     def using(self, target: Path) -> Iterator[None]:
         with (target / "in use").open("wb"):
             yield
+
+    def is_frozen(self, target: Path) -> bool:
+        directory = os.open(target, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            return is_frozen(directory)
+        finally:
+            os.close(directory)
 
     def outlast_freeze(self, target: Path, *, limit_s: float) -> None:
         self.write_file(target, "file", b"data")  # held back by the kernel until then

@@ -3,6 +3,10 @@
 from collections.abc import Callable
 
 
+def nothing() -> None:
+    """Go on."""
+
+
 def once(point: str, act: Callable[[], object]) -> Callable[[str], None]:
     """Effects that call `act` when they come to `point` for the first time."""
     points = [point]

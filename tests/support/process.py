@@ -183,6 +183,8 @@ def real_driver(
             driver.start()
             yield driver
             driver.stop_if_running()
+        except DriverFailedError:
+            raise
         except BaseException as exc:
             exc.add_note(driver.tail())
             raise

@@ -19,7 +19,7 @@ from csi_zfs.system.clock import SystemClock
 from csi_zfs.system.digest import hex_digest_of
 from csi_zfs.system.files import Files
 from csi_zfs.system.runner import SystemRunner
-from tests.support.cleanup import nothing_left_below
+from tests.support.cleanup import loop_devices_below, nothing_left_below
 
 _XFS_IOC_GOINGDOWN = 0x8004587D
 _NO_LOG_FLUSH = 2
@@ -82,6 +82,32 @@ def xfs_directory(tmp_path: Path, *, size_bytes: int = GIB) -> Iterator[Path]:
         finally:
             mounts.ensure_unmounted(image, directory)
             image.unlink()
+
+
+@contextmanager
+def tmpfs(path: Path, size: str) -> Iterator[Path]:
+    """A small file system without reflinks for the length of a `with` block."""
+    path.mkdir(exist_ok=True)
+    runner = SystemRunner()
+    runner.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(path)])
+    try:
+        yield path
+    finally:
+        runner.run(["umount", str(path)])
+
+
+@contextmanager
+def attached(image: Path, *options: str) -> Iterator[str]:
+    """A loop device for an image; it is really gone at the end."""
+    runner = SystemRunner()
+    device = runner.run(["losetup", "--find", "--show", *options, str(image)]).output.strip()
+    try:
+        yield device
+    finally:
+        runner.run(["losetup", "--detach", device])
+        # Somebody else on this machine may have it open for a moment.
+        while Path(device) in loop_devices_below(image.parent):
+            SystemClock().wait(0.01)
 
 
 def shut_down(directory: Path) -> None:

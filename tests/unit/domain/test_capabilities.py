@@ -14,7 +14,8 @@ from csi_zfs.domain.capabilities import (
 
 @pytest.mark.parametrize("fs_type", ["", *FS_TYPES])
 def test_capability_with_a_known_file_system_is_taken(fs_type: str) -> None:
-    assert VolumeCapability(AccessMode.SINGLE_NODE_WRITER, AccessType.MOUNT, fs_type)
+    capability = VolumeCapability(AccessMode.SINGLE_NODE_WRITER, AccessType.MOUNT, fs_type)
+    assert capability.fs_type == fs_type
 
 
 @pytest.mark.parametrize("fs_type", ["ntfs", "EXT4", "ext4 ", "ext4\n", "../ext4", "-t", "zfs"])

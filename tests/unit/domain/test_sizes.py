@@ -45,7 +45,22 @@ def test_size_with_unit_is_read_in_bytes(text: str, size_bytes: int) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "Gi", "-1", "+1", "1.5Gi", "1 Gi", "1gi", "1Pi", "1e9", "0x10", "٣", "1\n", "1,000", "1_0"],
+    [
+        "",
+        "Gi",
+        "-1",
+        "+1",
+        "1.5Gi",
+        "1 Gi",
+        "1gi",
+        "1Pi",
+        "1e9",
+        "0x10",
+        "٣",
+        "1\n",
+        "1,000",
+        "1_0",
+    ],
 )
 def test_text_that_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(InvalidSizeError, match="not a size"):

@@ -15,9 +15,8 @@ from csi_zfs.mount.api import (
     DeviceUnavailableError,
     FreezeLimitError,
     MountRequest,
-    TargetBusyError,
 )
-from tests.support.mounter_worlds import LinuxWorld
+from tests.support.mounter_worlds import LinuxWorld, is_frozen
 
 pytestmark = pytest.mark.root
 
@@ -37,15 +36,6 @@ def other_stage(node: LinuxWorld) -> Path:
     node.mounter.format(device, "xfs")
     node.mounter.mount(MountRequest(device, node.root / "other", "xfs"))
     return node.root / "other"
-
-
-def is_frozen(descriptor: int) -> bool:
-    """Whether somebody holds a freeze of the file system."""
-    try:
-        with freeze.frozen({Path("/probe"): descriptor}, limit_s=60):
-            return False
-    except TargetBusyError:
-        return True
 
 
 def fail_frozen(

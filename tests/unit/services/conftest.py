@@ -9,7 +9,7 @@ from tests.support.node import FakeNode
 
 @pytest.fixture(params=[False, True], ids=["like-reflink", "like-openzfs"])
 def node(request: pytest.FixtureRequest, tmp_path: Path) -> FakeNode:
-    """A node of one pool, once with clones that need their origin and once with independent ones."""
+    """A node of one pool: once with independent clones, once with ones that need their origin."""
     return FakeNode(tmp_path, dependent_clones=request.param)
 
 

@@ -1,5 +1,6 @@
 """The catalogue and the pools: what is loaded, what is damaged, and how absence is proved."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -94,7 +95,7 @@ def test_damaged_volume_costs_only_itself(node: FakeNode, volume_id: VolumeId) -
         node.volumes.get(bad)
     with pytest.raises(RecordCorruptError):
         node.volumes.delete(bad)
-    assert node.volumes.get(volume_id)
+    assert node.volumes.get(volume_id).volume_id == volume_id
 
 
 @pytest.mark.expected_logs("v/bad")
@@ -107,7 +108,7 @@ def test_volume_whose_record_makes_no_sense_costs_only_itself(
     node.restart()
     with pytest.raises(RecordCorruptError):
         node.volumes.get(bad)
-    assert node.volumes.get(volume_id)
+    assert node.volumes.get(volume_id).volume_id == volume_id
 
 
 @pytest.mark.expected_logs("v/pvc-1@snap-1")
@@ -160,11 +161,12 @@ def test_nothing_is_said_about_what_is_on_a_pool_that_is_away(node: FakeNode) ->
         node.snapshots.get(SnapshotId(pool_id, "snap-1", UID))
     with pytest.raises(PoolUnavailableError):
         node.services.groups.get(GroupSnapshotId(pool_id, "group-1", UID), [])
-    for delete in (
+    deletes: list[Callable[[], None]] = [
         lambda: node.volumes.delete(VolumeId(pool_id, "pvc-1", UID)),
         lambda: node.snapshots.delete(SnapshotId(pool_id, "snap-1", UID)),
         lambda: node.services.groups.delete(GroupSnapshotId(pool_id, "group-1", UID), []),
-    ):
+    ]
+    for delete in deletes:
         with pytest.raises(PoolUnavailableError):
             delete()
 
@@ -192,3 +194,15 @@ def test_volume_with_the_id_of_an_ephemeral_one_is_none(node: FakeNode) -> None:
     node.publishing.publish_ephemeral(ephemeral_spec(node.kubelet_dir, EPHEMERAL_ID))
     assert listed(node) == (set(), set())
     assert len(node.names()) == 1
+
+
+def test_snapshot_of_another_uid_under_the_same_name_is_not_the_one(
+    node: FakeNode, snapshot_id: SnapshotId
+) -> None:
+    """rules.md A2: it was replaced by hand."""
+    node.pool.destroy_snapshot("v/pvc-1@snap-1", uid=snapshot_id.uid)
+    node.pool.plant_snapshot("v/pvc-1@snap-1")
+    with pytest.raises(SnapshotNotFoundError):
+        node.catalogue.read_snapshot(snapshot_id)
+    node.snapshots.delete(snapshot_id)
+    assert "v/pvc-1@snap-1" in node.names()

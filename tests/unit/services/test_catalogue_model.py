@@ -133,7 +133,9 @@ class CatalogueMachine(RuleBasedStateMachine):
             self.catalogue.forget_volume(volume_id)
         for snapshot_id in self.snapshots:
             self.catalogue.forget_snapshot(snapshot_id)
-        indexes = {name: index for name, index in vars(self.catalogue).items() if hasattr(index, "__len__")}
+        indexes = {
+            name: index for name, index in vars(self.catalogue).items() if hasattr(index, "__len__")
+        }
         assert {name: len(index) for name, index in indexes.items() if len(index)} == {}
 
 

@@ -8,8 +8,8 @@ from csi_zfs.datasets.api import (
     PoolFullError,
     UnsupportedFeatureError,
 )
-from csi_zfs.domain.errors import OutOfRangeError, OutcomeUnknownError
 from csi_zfs.domain.capabilities import VolumeCapability
+from csi_zfs.domain.errors import OutcomeUnknownError, OutOfRangeError
 from csi_zfs.domain.ids import SnapshotId
 from csi_zfs.domain.model import CreateVolumeSpec
 from csi_zfs.domain.sizes import GIB, MIB
@@ -20,6 +20,7 @@ from tests.support.builders import SIZE_BYTES, block_capability, mount_capabilit
 from tests.support.node import POOL_BYTES, FakeNode
 from tests.support.points import once, raising
 
+POOL_ID = "0" * 15 + "1"
 HERE = {"topology.csi-zfs.io/node": "node-1"}
 ELSEWHERE = {"topology.csi-zfs.io/node": "node-2"}
 
@@ -105,7 +106,7 @@ def test_create_with_what_the_volume_satisfies_returns_it(
         (volume_spec(capability=block_capability()), "access type"),
         (volume_spec(capability=mount_capability("xfs")), "fs_type"),
         (volume_spec(parameters={"provisioning": "thin"}), "parameters"),
-        (volume_spec(content_source=SnapshotId("1" * 16, "s", "1" * 16)), "content_source"),
+        (volume_spec(content_source=SnapshotId(POOL_ID, "s", "1" * 16)), "content_source"),
         (volume_spec(size_bytes=GIB, capability=mount_capability("xfs")), "capacity, fs_type"),
     ],
 )
@@ -123,7 +124,8 @@ def test_create_that_allows_only_other_nodes_is_refused_with_words(node: FakeNod
     """rules.md B10: RESOURCE_EXHAUSTED makes the scheduler choose again."""
     with pytest.raises(OtherTopologyError, match="node-1"):
         node.volumes.create(volume_spec(requisite_topologies=[ELSEWHERE]))
-    assert node.volumes.create(volume_spec(requisite_topologies=[ELSEWHERE, HERE]))
+    node.volumes.create(volume_spec(requisite_topologies=[ELSEWHERE, HERE]))
+    assert node.names() == {"v/pvc-1"}
 
 
 def test_create_thick_reserves_and_thin_does_not(node: FakeNode) -> None:
@@ -177,9 +179,7 @@ def test_create_while_the_name_is_worked_on_is_aborted(node: FakeNode) -> None:
 
 
 @pytest.mark.parametrize("side", ["before", "after"])
-def test_create_whose_answer_was_lost_is_found_by_its_repetition(
-    node: FakeNode, side: str
-) -> None:
+def test_create_whose_answer_was_lost_is_found_by_its_repetition(node: FakeNode, side: str) -> None:
     """rules.md B1, B7: without a restart in between."""
     node.effects = once(f"create:{side}", raising(OutcomeUnknownError("lost")))
     with pytest.raises(OutcomeUnknownError):

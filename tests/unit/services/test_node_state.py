@@ -50,10 +50,11 @@ def documents() -> list[bytes]:
         broken.append(json.dumps({name: good[name] for name in good if name != key}).encode())
         broken.append(json.dumps({**good, key: 7}).encode())
     use = good["staged"][str(STAGING)]
-    for change in ({"access_mode": "MANY"}, {"access_type": 1}, {"fs_type": "ntfs"}):
-        broken.append(json.dumps({**good, "staged": {str(STAGING): use | change}}).encode())
-    broken.append(json.dumps({**good, "staged": {str(STAGING): {}}}).encode())
-    return broken
+    wrong = [
+        use | change for change in ({"access_mode": "MANY"}, {"access_type": 1}, {"fs_type": 0})
+    ]
+    staged = [{str(STAGING): one} for one in ({}, *wrong)]
+    return broken + [json.dumps({**good, "staged": one}).encode() for one in staged]
 
 
 @pytest.mark.parametrize("document", documents())

@@ -57,9 +57,7 @@ def test_pools_match_a_name_or_a_pattern(
 
 
 @pytest.mark.parametrize("pattern", ["SLOW", "slo", "../slow", "x*"])
-def test_pattern_that_matches_no_pool_is_refused_with_the_names(
-    pools: Pools, pattern: str
-) -> None:
+def test_pattern_that_matches_no_pool_is_refused_with_the_names(pools: Pools, pattern: str) -> None:
     with pytest.raises(NoSuchPoolError, match="fast-1, fast-2, slow") as caught:
         pools.matching(pattern)
     assert isinstance(caught.value, InvalidRequestError)

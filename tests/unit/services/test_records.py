@@ -52,9 +52,7 @@ snapshot_records = st.builds(
 DISK = DiskFormat(AccessType.MOUNT, "ext4")
 VOLUME = format_volume(VolumeRecord("pvc-1", DISK))
 SNAPSHOT = format_snapshot(
-    SnapshotRecord(
-        "snap-1", VOLUME_ID, DISK, GroupMembership(GroupSnapshotId(POOL, "g", UID), "g")
-    )
+    SnapshotRecord("snap-1", VOLUME_ID, DISK, GroupMembership(GroupSnapshotId(POOL, "g", UID), "g"))
 )
 DAMAGE = {
     "access_type": ["", "tape", "MOUNT"],

@@ -191,4 +191,4 @@ def test_delete_does_not_let_go_of_a_device_that_somebody_has_open(
     with pytest.raises(VolumeInUseError, match="open"):
         node.volumes.delete(volume_id)
     assert node.names() == {"v/pvc-1"}
-    assert node.volumes.get(volume_id)
+    assert node.volumes.get(volume_id).volume_id == volume_id

@@ -147,9 +147,7 @@ def test_validate_says_why_a_volume_cannot_be_used_so(
 
 
 def test_capacity_is_what_the_roomiest_matching_pool_takes(two_pools: FakeNode) -> None:
-    two_pools.volumes.create(
-        volume_spec("big", size_bytes=10 * GIB, parameters={"pool": "pool-1"})
-    )
+    two_pools.volumes.create(volume_spec("big", size_bytes=10 * GIB, parameters={"pool": "pool-1"}))
 
     def room(**parameters: str) -> CapacityReport:
         return two_pools.volumes.capacity(parameters=parameters, capabilities=[], topology=None)
@@ -170,7 +168,11 @@ def test_capacity_says_what_a_create_takes(node: FakeNode) -> None:
 
 @pytest.mark.parametrize(
     ("capability", "minimum_bytes"),
-    [(mount_capability("xfs"), 300 * MIB), (mount_capability(), 16 * MIB), (block_capability(), MIB)],
+    [
+        (mount_capability("xfs"), 300 * MIB),
+        (mount_capability(), 16 * MIB),
+        (block_capability(), MIB),
+    ],
 )
 def test_capacity_names_the_smallest_volume_of_the_kind(
     node: FakeNode, capability: VolumeCapability, minimum_bytes: int

@@ -1,0 +1,328 @@
+"""File systems on the node: stage and publish, which uses go together, and what a loss repairs."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from csi_zfs.domain.capabilities import AccessMode, VolumeCapability
+from csi_zfs.domain.errors import OutcomeUnknownError
+from csi_zfs.domain.ids import VolumeId
+from csi_zfs.mount.api import TargetBusyError, TargetPathError
+from csi_zfs.services.catalogue import VolumeNotFoundError
+from csi_zfs.services.publishing import StagedElsewhereError
+from csi_zfs.services.uses import (
+    CapabilityMismatchError,
+    DifferentUseError,
+    PathOfOtherVolumeError,
+    PublishedElsewhereError,
+)
+from tests.support.builders import (
+    block_capability,
+    mount_capability,
+    publish_spec,
+    stage_spec,
+    staging_path,
+    volume_spec,
+)
+from tests.support.node import FakeNode
+from tests.support.points import nothing, once, raising
+
+UID = "0" * 15 + "1"
+MULTI = mount_capability(access_mode=AccessMode.SINGLE_NODE_MULTI_WRITER)
+SINGLE_MODES = [
+    AccessMode.SINGLE_NODE_WRITER,
+    AccessMode.SINGLE_NODE_SINGLE_WRITER,
+    AccessMode.SINGLE_NODE_READER_ONLY,
+]
+
+
+@pytest.fixture
+def volume_id(node: FakeNode) -> VolumeId:
+    return node.volumes.create(volume_spec("pvc-1")).volume_id
+
+
+@pytest.fixture
+def other_id(node: FakeNode) -> VolumeId:
+    return node.volumes.create(volume_spec("pvc-2")).volume_id
+
+
+def stage(node: FakeNode, volume_id: VolumeId, capability: VolumeCapability | None = None) -> None:
+    node.publishing.stage(stage_spec(node.kubelet_dir, volume_id, capability))
+
+
+def publish(
+    node: FakeNode,
+    volume_id: VolumeId,
+    capability: VolumeCapability | None = None,
+    *,
+    pod: str = "pod-1",
+    is_read_only: bool = False,
+) -> Path:
+    """Publish, and say where."""
+    spec = publish_spec(node.kubelet_dir, volume_id, capability, pod=pod, is_read_only=is_read_only)
+    node.publishing.publish(spec)
+    return spec.target_path
+
+
+def is_shown(node: FakeNode, volume_id: VolumeId, path: Path) -> bool:
+    """Whether the volume's own device is mounted at the path."""
+    mounted = node.mounter.mounted_at(path)
+    device = node.mounter.find_device(node.pool.data_path(f"v/{volume_id.leaf}"))
+    return mounted is not None and device is not None and mounted.number == device.number
+
+
+def test_stage_and_publish_show_the_volume_at_both_paths(
+    node: FakeNode, volume_id: VolumeId
+) -> None:
+    """rules.md A6."""
+    stage(node, volume_id)
+    target = publish(node, volume_id)
+    assert is_shown(node, volume_id, staging_path(node.kubelet_dir, volume_id))
+    assert is_shown(node, volume_id, target)
+
+
+def test_stage_and_publish_can_be_repeated(node: FakeNode, volume_id: VolumeId) -> None:
+    """rules.md B1."""
+    points: list[str] = []
+    stage(node, volume_id)
+    publish(node, volume_id)
+    for restart in (nothing, node.restart):
+        restart()
+        node.effects = points.append
+        stage(node, volume_id)
+        publish(node, volume_id)
+    assert points == []
+
+
+def test_calls_on_a_missing_volume_are_not_found(node: FakeNode) -> None:
+    missing = VolumeId(node.pool.pool_id, "pvc-9", UID)
+    for call in (stage, publish):
+        with pytest.raises(VolumeNotFoundError):
+            call(node, missing)
+    assert node.state_store.documents == {}
+
+
+@pytest.mark.parametrize("capability", [block_capability(), mount_capability("xfs")])
+def test_use_of_another_kind_than_the_volume_was_made_for_is_refused(
+    node: FakeNode, volume_id: VolumeId, capability: VolumeCapability
+) -> None:
+    for call in (stage, publish):
+        with pytest.raises(CapabilityMismatchError):
+            call(node, volume_id, capability)
+    assert node.state_store.documents == {}
+
+
+def test_stage_at_a_second_path_is_refused_and_says_where_it_is(
+    node: FakeNode, volume_id: VolumeId
+) -> None:
+    stage(node, volume_id)
+    spec = stage_spec(node.kubelet_dir, volume_id)
+    elsewhere = replace(spec, staging_target_path=node.kubelet_dir / "elsewhere")
+    with pytest.raises(StagedElsewhereError, match=str(spec.staging_target_path)):
+        node.publishing.stage(elsewhere)
+
+
+@pytest.mark.parametrize("call", [stage, publish])
+def test_path_in_use_with_other_arguments_is_refused(
+    node: FakeNode, volume_id: VolumeId, call: Callable[..., object]
+) -> None:
+    """rules.md D: the same path with other arguments is ALREADY_EXISTS."""
+    call(node, volume_id)
+    with pytest.raises(DifferentUseError, match="in use already, with a different"):
+        call(node, volume_id, mount_capability("ext4", mount_flags=["noatime"]))
+
+
+def test_published_path_with_another_read_only_flag_is_refused(
+    node: FakeNode, volume_id: VolumeId
+) -> None:
+    """rules.md D."""
+    publish(node, volume_id)
+    with pytest.raises(DifferentUseError):
+        publish(node, volume_id, is_read_only=True)
+
+
+@pytest.mark.parametrize("mode", SINGLE_MODES)
+def test_second_path_of_a_single_mode_is_refused_and_says_where_the_first_is(
+    node: FakeNode, volume_id: VolumeId, mode: AccessMode
+) -> None:
+    """rules.md D."""
+    capability = mount_capability(access_mode=mode)
+    first = publish(node, volume_id, capability)
+    with pytest.raises(PublishedElsewhereError, match=str(first)):
+        publish(node, volume_id, capability, pod="pod-2")
+    with pytest.raises(PublishedElsewhereError):
+        publish(node, volume_id, MULTI, pod="pod-2")
+    node.publishing.unpublish(volume_id, first)
+    publish(node, volume_id, capability, pod="pod-2")
+
+
+def test_multi_writer_is_published_at_many_paths(node: FakeNode, volume_id: VolumeId) -> None:
+    """rules.md D."""
+    targets = [publish(node, volume_id, MULTI, pod=f"pod-{number}") for number in range(3)]
+    read_only = publish(node, volume_id, MULTI, pod="reader", is_read_only=True)
+    assert all(is_shown(node, volume_id, target) for target in [*targets, read_only])
+    mounted = [node.mounter.mounted_at(target) for target in [*targets, read_only]]
+    assert [one is not None and one.is_read_only for one in mounted] == [False] * 3 + [True]
+    with pytest.raises(PublishedElsewhereError):
+        publish(node, volume_id, pod="single")
+
+
+@pytest.mark.parametrize(
+    ("capability", "is_read_only", "is_shown_read_only"),
+    [
+        (mount_capability(), False, False),
+        (mount_capability(), True, True),
+        (mount_capability(access_mode=AccessMode.SINGLE_NODE_READER_ONLY), False, True),
+        (mount_capability(mount_flags=["ro"]), False, True),
+    ],
+)
+def test_volume_is_shown_read_only_where_that_was_asked(
+    node: FakeNode,
+    volume_id: VolumeId,
+    capability: VolumeCapability,
+    *,
+    is_read_only: bool,
+    is_shown_read_only: bool,
+) -> None:
+    target = publish(node, volume_id, capability, is_read_only=is_read_only)
+    mounted = node.mounter.mounted_at(target)
+    assert mounted is not None
+    assert mounted.is_read_only is is_shown_read_only
+
+
+def test_path_of_another_volume_is_refused_and_left_alone(
+    node: FakeNode, volume_id: VolumeId, other_id: VolumeId
+) -> None:
+    """rules.md A6: for every call that takes a path."""
+    staging, target = staging_path(node.kubelet_dir, volume_id), publish(node, volume_id)
+    calls: list[Callable[[], None]] = [
+        lambda: node.publishing.stage(
+            replace(stage_spec(node.kubelet_dir, other_id), staging_target_path=staging)
+        ),
+        lambda: node.publishing.publish(
+            replace(publish_spec(node.kubelet_dir, other_id), target_path=target)
+        ),
+        lambda: node.publishing.publish(
+            replace(publish_spec(node.kubelet_dir, other_id), staging_target_path=staging)
+        ),
+        lambda: node.publishing.unpublish(other_id, target),
+        lambda: node.publishing.unstage(other_id, staging),
+    ]
+    for call in calls:
+        with pytest.raises(PathOfOtherVolumeError, match=str(volume_id)):
+            call()
+    assert is_shown(node, volume_id, staging)
+    assert is_shown(node, volume_id, target)
+
+
+def test_path_outside_the_kubelets_directory_is_refused(
+    node: FakeNode, volume_id: VolumeId, tmp_path: Path
+) -> None:
+    """rules.md C1."""
+    for path in (tmp_path / "elsewhere", node.kubelet_dir / ".." / "elsewhere"):
+        spec = replace(stage_spec(node.kubelet_dir, volume_id), staging_target_path=path)
+        with pytest.raises(TargetPathError):
+            node.publishing.stage(spec)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_path_through_a_symbolic_link_is_refused_and_the_volume_is_free_for_a_good_one(
+    node: FakeNode, volume_id: VolumeId, tmp_path: Path
+) -> None:
+    """rules.md C1."""
+    (tmp_path / "elsewhere").mkdir()
+    (node.kubelet_dir / "link").symlink_to(tmp_path / "elsewhere")
+    spec = stage_spec(node.kubelet_dir, volume_id)
+    with pytest.raises(TargetPathError, match="symbolic link"):
+        node.publishing.stage(
+            replace(spec, staging_target_path=node.kubelet_dir / "link" / "staging")
+        )
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    node.restart()
+    node.publishing.stage(spec)
+
+
+def test_path_where_something_else_is_mounted_is_refused(
+    node: FakeNode, volume_id: VolumeId, other_id: VolumeId
+) -> None:
+    """rules.md A6: something that the driver does not remember."""
+    target = publish(node, other_id)
+    node.state_store.documents.clear()
+    node.restart()
+    with pytest.raises(TargetBusyError):
+        node.publishing.publish(
+            replace(publish_spec(node.kubelet_dir, volume_id), target_path=target)
+        )
+
+
+@pytest.mark.parametrize("loss", ["never staged", "mount lost", "node restarted"])
+def test_publish_after_a_lost_stage_stages_again(
+    node: FakeNode, volume_id: VolumeId, loss: str
+) -> None:
+    """rules.md B6: the kubelet does not always stage again."""
+    if loss != "never staged":
+        stage(node, volume_id)
+        node.image(volume_id).content["file"] = b"data"
+    if loss == "mount lost":
+        node.mounter.unmount(staging_path(node.kubelet_dir, volume_id))
+    if loss == "node restarted":
+        node.mounter.reboot()
+        node.state_store.documents.clear()
+        node.restart()
+    target = publish(node, volume_id)
+    assert is_shown(node, volume_id, staging_path(node.kubelet_dir, volume_id))
+    assert is_shown(node, volume_id, target)
+    assert node.image(volume_id).content == ({} if loss == "never staged" else {"file": b"data"})
+
+
+def test_target_that_was_lost_can_be_published_in_another_way(
+    node: FakeNode, volume_id: VolumeId
+) -> None:
+    """A reboot unmounts without telling anybody: what is not mounted binds nobody."""
+    publish(node, volume_id)
+    node.mounter.reboot()
+    publish(node, volume_id, is_read_only=True)
+    publish(node, volume_id, is_read_only=True)
+
+
+@pytest.mark.parametrize("point", ["state.save", "attach", "mount"])
+@pytest.mark.parametrize("side", ["before", "after"])
+def test_stage_that_was_cut_short_is_finished_by_its_repetition(
+    node: FakeNode, volume_id: VolumeId, point: str, side: str
+) -> None:
+    """rules.md B1, B6."""
+    node.effects = once(f"{point}:{side}", raising(OutcomeUnknownError("cut short")))
+    with pytest.raises(OutcomeUnknownError):
+        stage(node, volume_id)
+    stage(node, volume_id)
+    assert is_shown(node, volume_id, staging_path(node.kubelet_dir, volume_id))
+    assert is_shown(node, volume_id, publish(node, volume_id))
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+def test_publish_that_was_cut_short_is_finished_by_its_repetition(
+    node: FakeNode, volume_id: VolumeId, side: str
+) -> None:
+    """rules.md B1."""
+    node.effects = once(f"bind:{side}", raising(OutcomeUnknownError("cut short")))
+    with pytest.raises(OutcomeUnknownError):
+        publish(node, volume_id)
+    assert is_shown(node, volume_id, publish(node, volume_id))
+
+
+def test_volume_whose_target_is_published_survives_the_death_of_the_driver(
+    node: FakeNode, volume_id: VolumeId
+) -> None:
+    """The writer goes on, and every call on the volume works."""
+    target = publish(node, volume_id)
+    node.restart()
+    node.image(volume_id).content["file"] = b"written meanwhile"
+    assert is_shown(node, volume_id, target)
+    stage(node, volume_id)
+    publish(node, volume_id)
+    assert node.publishing.usage(volume_id, target)
+    node.publishing.unpublish(volume_id, target)
+    node.publishing.unstage(volume_id, staging_path(node.kubelet_dir, volume_id))
+    node.volumes.delete(volume_id)

@@ -183,7 +183,12 @@ NOT_QUIESCED: AbstractContextManager[None] = nullcontext()
 class DatasetManager(Protocol):
     """One pool, below one parent.  Thread-safe.
 
-    Every method may raise `PoolUnavailableError`.
+    Every method may raise `PoolUnavailableError`.  A method that takes the name of something that
+    has to exist raises `DatasetNotFoundError` where it is proved not to, and `RecordCorruptError`
+    where it is there and cannot be read: that is never "not found".
+
+    User properties are texts of up to 8191 bytes each, the empty one included; their keys are
+    `[a-z_]+`.  An engine keeps all of an object's as one record.
     """
 
     @property
@@ -221,6 +226,7 @@ class DatasetManager(Protocol):
 
         Raises:
             DatasetNotFoundError: no such source.
+            OutOfRangeError: `new` is smaller than the source.
             DatasetExistsError, PoolFullError, UnsupportedFeatureError: as for `create`.
         """
 
@@ -237,7 +243,10 @@ class DatasetManager(Protocol):
         """The file or device to open for the dataset's data; raises `DatasetNotFoundError`."""
 
     def resize(self, name: str, size_bytes: int) -> Dataset:
-        """Grow the dataset to `size_bytes` (no-op where it has them); raises `PoolFullError`."""
+        """Grow the dataset to `size_bytes`; one that is as large or larger stays as it is.
+
+        Raises `PoolFullError`.
+        """
 
     def rename(self, name: str, new_name: str) -> Dataset:
         """Rename a dataset together with its snapshots.
@@ -246,10 +255,15 @@ class DatasetManager(Protocol):
         """
 
     def retire(self, name: str, new_name: str) -> Dataset:
-        """Rename a dataset whose data nobody opens again; give back what no dependent needs.
+        """Make a tombstone of a dataset: rename it, and give back what no dependent needs.
 
-        Its snapshots and clones stay whole.  Safe to repeat: with `name` gone and `new_name` there,
-        it finishes.
+        Nobody opens its data again; its snapshots and clones stay whole.  Safe to repeat: with
+        `name` gone and `new_name` there, it finishes.
+
+        Raises:
+            DatasetNotFoundError: neither name is there.
+            DatasetExistsError: both are.
+            DatasetBusyError: it is open or mounted; it may have its new name already.
         """
 
     def set_properties(self, name: str, properties: Mapping[str, str]) -> Dataset:
@@ -275,7 +289,8 @@ class DatasetManager(Protocol):
     ) -> Sequence[DatasetSnapshot]:
         """Take all snapshots at one instant, or none; the result is in the order of `new`.
 
-        `quiesced` is entered around that instant only.
+        At most one of each dataset.  `quiesced` is entered around that instant only; if its end
+        raises, none of them exists.
 
         Raises:
             DatasetNotFoundError: a source is missing.

@@ -7,47 +7,59 @@ that is new in csi.proto is covered without a change here.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from csi_zfs.domain.sizes import MIB, TIB
 from csi_zfs.rpc.generated import csi_pb2
+from csi_zfs.rpc.requests.node import EPHEMERAL_KEY
 from tests.property import hostile_texts
+from tests.support.csi_messages import block_capability, mount_capability
+from tests.support.direct_driver import METHODS
 
-METHODS: tuple[MethodDescriptor, ...] = tuple(
-    method
-    for service in ("Identity", "Controller", "GroupController", "Node")
-    for method in csi_pb2.DESCRIPTOR.services_by_name[service].methods
-)
+T = TypeVar("T")
+
+# The calls without which there is nothing that others could be about.
+_MAKING = ("CreateVolume", "CreateSnapshot", "NodeStageVolume", "NodePublishVolume") * 2
 # How often a field holds something that it should not, in one request after another.
-_HOSTILITIES = (0.0, 0.0, 0.1, 0.1, 0.5)
-_PRESENCES = (1.0, 0.9, 0.6)
+_HOSTILITIES = (0.0, 0.0, 0.05, 0.2, 0.5)
+_PRESENCES = (1.0, 1.0, 0.8)
 _NAMES = ("pvc-1", "pvc-2", "pvc-3", "ä 1", "x" * 128)
 _FS_TYPES = ("", "", "ext4", "xfs")
 _FLAGS = ("ro", "noatime", "discard", "nosuid")
 _SIZES = (0, 0, MIB, 16 * MIB, 300 * MIB, 1024 * MIB)
 _HOSTILE_NUMBERS = (-1, 1, 2**31 - 1, 2**31, 2**62, 2**63 - 1, -(2**63), TIB)
 _PARAMETERS = {
-    "pool": ("fake", "fa*", "none"),
+    "pool": ("pool-1", "po*"),
     "provisioning": ("thin", "thick"),
     "size": ("16Mi", "1Gi", "1e9"),
     "compression": ("lz4", "off"),
-    "csi.storage.k8s.io/ephemeral": ("true", "false"),
     "csi.storage.k8s.io/pvc/name": ("claim",),
 }
+_KEYS = {"mutable_parameters": ["compression"]}
+# Fields that most requests leave out, and with which few succeed.
+_RARE = {"volume_content_source", "accessibility_requirements", "accessible_topology"}
+_RARE |= {"limit_bytes", "parameters", "csi.v1.CreateVolumeRequest.mutable_parameters"}
+_RARITY = 0.2
+_CAPABILITY = "csi.v1.VolumeCapability"
 _INT32 = (2**31 - 1, -(2**31))
 
 
 @dataclass
 class Known:
-    """What a request may speak of: ids that exist or have existed, and paths below the root."""
+    """What a request may speak of: ids that exist or have existed, and paths below the root.
+
+    Ids with the word `secret` in them stay unknown.
+    """
 
     root: Path
+    secret: str
     volume_ids: list[str] = field(default_factory=list)
     snapshot_ids: list[str] = field(default_factory=list)
     group_snapshot_ids: list[str] = field(default_factory=list)
@@ -62,7 +74,7 @@ class Known:
             elif descriptor.message_type and not descriptor.message_type.GetOptions().map_entry:
                 for item in value:
                     self.learn(item)
-            elif ids is not None and value not in ids:
+            elif ids is not None and value not in ids and self.secret not in value:
                 ids.append(value)
                 del ids[:-6]
 
@@ -98,13 +110,15 @@ class RequestMaker:
             "group_snapshot_id": lambda: self._one_of(known.group_snapshot_ids or [""]),
         }
 
-    def request(self) -> tuple[MethodDescriptor, Message]:
-        """A method and a message for it."""
-        method = self._one_of(METHODS)
-        return method, self._message(method.input_type)
+    def request(self) -> tuple[str, Message]:
+        """The name of a method, and a message for it."""
+        method = self._one_of([*METHODS, *_MAKING])
+        return method, self._message(METHODS[method].input_type)
 
     def _message(self, descriptor: Descriptor) -> Message:
         message = GetMessageClass(descriptor)()
+        if descriptor.full_name == _CAPABILITY and not self._is_hostile():
+            return self._capability()
         for one in descriptor.fields:
             if one.containing_oneof is None:
                 self._fill(message, one)
@@ -112,8 +126,16 @@ class RequestMaker:
             self._fill(message, self._one_of(choice.fields))
         return message
 
+    def _capability(self) -> Message:
+        modes = csi_pb2.VolumeCapability.AccessMode
+        mode = self._one_of([modes.SINGLE_NODE_WRITER, modes.SINGLE_NODE_MULTI_WRITER])
+        if self._random.random() < 0.25:
+            return block_capability(mode=mode)
+        return mount_capability(self._one_of(_FS_TYPES), mode=mode)
+
     def _fill(self, message: Message, one: FieldDescriptor) -> None:
-        if self._random.random() > self._presence:
+        is_rare = one.name in _RARE or one.full_name in _RARE
+        if self._random.random() > (_RARITY if is_rare else self._presence):
             return
         if one.message_type and one.message_type.GetOptions().map_entry:
             self._fill_map(message, one)
@@ -127,12 +149,14 @@ class RequestMaker:
             setattr(message, one.name, self._value(one))
 
     def _fill_map(self, message: Message, one: FieldDescriptor) -> None:
-        for _ in range(self._random.choice((0, 0, 1, 2))):
-            key = self._one_of(list(_PARAMETERS))
+        for _ in range(self._random.choice((0, 1, 1, 2))):
+            key = self._one_of(_KEYS.get(one.name, list(_PARAMETERS)))
             value = self._one_of(_PARAMETERS[key])
             if self._is_hostile():
                 key, value = self._one_of([(self._hostile(), value), (key, self._hostile())])
             getattr(message, one.name)[key] = value
+        if one.name == "volume_context" and self._random.random() < 0.2:
+            getattr(message, one.name)[EPHEMERAL_KEY] = "true"
 
     def _value(self, one: FieldDescriptor) -> object:
         if one.message_type:
@@ -168,7 +192,7 @@ class RequestMaker:
         if self._is_hostile():
             return self._one_of([*hostile_texts.paths(self._known.root), self._hostile()])
         kind = "staging" if "staging" in field_name else "pods"
-        return f"{self._known.root}/{kind}/{self._random.randint(1, 3)}/mount"
+        return f"{self._known.root}/{kind}/{self._random.randint(1, 2)}/mount"
 
     def _hostile(self) -> str:
         ids = [*self._known.volume_ids, *self._known.snapshot_ids, *self._known.group_snapshot_ids]
@@ -178,5 +202,5 @@ class RequestMaker:
     def _is_hostile(self) -> bool:
         return self._random.random() < self._hostility
 
-    def _one_of[T](self, items: list[T]) -> T:
+    def _one_of(self, items: Sequence[T]) -> T:
         return self._random.choice(items)

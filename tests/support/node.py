@@ -39,6 +39,8 @@ class FakeNode:
         extents: what the driver said of the extents of what it copied.
     """
 
+    effects: Callable[[str], None]
+
     def __init__(
         self,
         directory: Path,
@@ -48,7 +50,7 @@ class FakeNode:
         room: Room = Room(POOL_BYTES),  # noqa: B008 - frozen
     ) -> None:
         """Make the node and start its driver."""
-        self.effects: Callable[[str], None] = no_effects
+        self.effects = no_effects
         self.kubelet_dir = directory / "kubelet"
         self.kubelet_dir.mkdir()
         self.clock = FakeClock()

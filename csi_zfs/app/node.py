@@ -3,12 +3,14 @@
 import logging
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 
 from csi_zfs.app.wiring import Driver, Engines, build_driver
+from csi_zfs.mount.api import Mounter
 from csi_zfs.mount.linux import LinuxMounter
 from csi_zfs.reflink.datasets import ReflinkDatasets
 from csi_zfs.reflink.place import Tools
@@ -19,11 +21,16 @@ from csi_zfs.rpc.monitoring import MonitoringServer
 from csi_zfs.rpc.server import CsiServer
 from csi_zfs.settings import Settings
 from csi_zfs.system.logs import LogFormat, configure_logging
-from csi_zfs.system.runner import SystemRunner
+from csi_zfs.system.runner import Runner, SystemRunner
 from csi_zfs.system.state_files import StateDirectory
 
 log = logging.getLogger(__name__)
 CALLS_LEFT_BEHIND = 3
+
+
+def linux_mounter(runner: Runner, root: Path) -> Mounter:
+    """The mounter of this machine, for targets below `root`."""
+    return LinuxMounter(runner, root=root)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +38,7 @@ class Machine:
     """The doors to this machine; the crash tests put doors here that end the process."""
 
     tools: Tools = field(default_factory=Tools)
+    make_mounter: Callable[[Runner, Path], Mounter] = linux_mounter
 
 
 def serve_node(settings: Settings, machine: Machine | None = None) -> int:
@@ -106,7 +114,7 @@ def _built(
     runner = SystemRunner(default_timeout_s=settings.command_timeout_s)
     engines = Engines(
         pools=pools,
-        mounter=LinuxMounter(runner, root=settings.kubelet_dir),
+        mounter=machine.make_mounter(runner, settings.kubelet_dir),
         state_store=StateDirectory(settings.state_dir, machine.tools.files),
         observe_extents=metrics.observe_extents,
     )

@@ -25,8 +25,8 @@ from tests.support.machine import why_no_root_tier
 from tests.support.process import DriverFailedError
 from tests.support.signals import STOPPING
 
+_TITLE = "csi-zfs: a volume's whole life"
 _HEADER = """\
-[bold]csi-zfs: a volume's whole life[/bold]
 A driver starts on a pool of its own in a temporary directory. All that follows
 is a call on its socket, as Kubernetes would make it, or a look at the real
 files, mounts and devices that came of it. At the end nothing is left of it.
@@ -41,7 +41,7 @@ def main() -> int:
     if (reason := why_no_root_tier()) is not None:
         print(f"make demo {reason}", file=sys.stderr)
         return 1
-    console = Console(highlight=False, emoji=False)
+    console = Console(highlight=False, emoji=False, markup=False)
     if not console.is_terminal:
         console.width = _WIDTH_OF_A_PIPE
     for number in STOPPING:
@@ -49,21 +49,23 @@ def main() -> int:
     try:
         _play(console)
     except KeyboardInterrupt:
-        console.print("[yellow]Interrupted; everything is cleaned up.[/yellow]")
+        console.print("Interrupted; everything is cleaned up.", style="yellow")
         return _INTERRUPTED_STATUS
     except (*_FAILURES, grpc.RpcError) as exc:
-        console.print("[red]The demo failed; everything is cleaned up.[/red]")
-        console.print(_words(exc), markup=False)
+        for note in getattr(exc, "__notes__", []):
+            console.print(note)
+        console.print(f"The demo failed, and everything is cleaned up: {_words(exc)}", style="red")
         return 1
     return 0
 
 
 def _play(console: Console) -> None:
+    console.print(_TITLE, style="bold")
     console.print(_HEADER)
     begin = time.monotonic()
+    steps = StepTable(console)
     with (
         scratch_directory("csi-zfs-demo-") as root,
-        StepTable(console) as steps,
         begun(root, steps) as scene,
     ):
         documents = play_documents(scene)
@@ -76,7 +78,7 @@ def _play(console: Console) -> None:
         proof = play_ending(scene)
     console.print(f"\n{steps.count} steps in {time.monotonic() - begin:.1f} s. What is left:")
     for line in proof:
-        console.print(f"  [green]✓[/green] {line}")
+        console.print(f"  ✓ {line}", style="green")
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
@@ -87,10 +89,9 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 
 def _words(error: Exception) -> str:
-    said = [str(error)]
     if isinstance(error, grpc.Call):
-        said = [f"the driver answered {error.code().name}: {error.details()}"]
-    return "\n".join([*said, *getattr(error, "__notes__", [])])
+        return f"the driver answered {error.code().name}: {error.details()}"
+    return str(error)
 
 
 if __name__ == "__main__":

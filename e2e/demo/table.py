@@ -3,45 +3,28 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import TracebackType
-from typing import Self
 
 from rich.console import Console
-from rich.live import Live
+from rich.rule import Rule
 from rich.table import Table
 
 Say = Callable[[str], None]
+_TITLE_WIDTH = 29
+_TIME_WIDTH = 7
 
 
 class StepTable:
     """Prints each step, what was done, and how long it took.
 
-    On a terminal the table grows as it goes on; elsewhere it is printed once, at the end.
+    Row by row, because a table that is redrawn would not fit into a small terminal.
     """
 
     def __init__(self, console: Console) -> None:
-        """Print to this console, between the begin and the end of a `with` block."""
-        self._table = Table(header_style="bold", expand=False, row_styles=("", "dim"))
-        self._table.add_column("step", no_wrap=True)
-        self._table.add_column("what was done", overflow="fold")
-        self._table.add_column("time", justify="right", no_wrap=True)
+        """Print to this console, beginning with the head of the table."""
         self._console = console
-        self._live = Live(self._table, console=console, refresh_per_second=8)
         self.count = 0
-
-    def __enter__(self) -> Self:
-        self._live.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._live.stop()
-        if not self._console.is_terminal:
-            self._console.print()  # where it cannot move the cursor, rich leaves the line open
+        self._print("step", "what was done", "time", style="bold")
+        console.print(Rule(style="dim"))
 
     @contextmanager
     def step(self, title: str) -> Iterator[Say]:
@@ -49,14 +32,23 @@ class StepTable:
         words: list[str] = []
         begin = time.perf_counter()
         try:
-            yield words.append
+            with self._console.status(title):  # on a terminal, for as long as it takes
+                yield words.append
         except BaseException:
-            self._add(f"[red]{title}[/red]", [*words, "[red]did not work[/red]"], begin)
+            self._print(title, "; ".join([*words, "did not work"]), _since(begin), style="red")
             raise
-        self._add(title, words, begin)
+        self._print(title, "; ".join(words), _since(begin))
         self.count += 1
 
-    def _add(self, title: str, words: list[str], begin: float) -> None:
-        took_s = time.perf_counter() - begin
-        took = f"{took_s * 1000:.0f} ms" if took_s < 1 else f"{took_s:.1f} s"
-        self._table.add_row(title, "; ".join(words), took)
+    def _print(self, title: str, words: str, took: str, *, style: str = "") -> None:
+        row = Table.grid(padding=(0, 2), expand=True)
+        row.add_column(width=_TITLE_WIDTH, style=style or "cyan")
+        row.add_column(ratio=1, overflow="fold", style=style)
+        row.add_column(width=_TIME_WIDTH, justify="right", style=style or "dim")
+        row.add_row(title, words, took)
+        self._console.print(row)
+
+
+def _since(begin: float) -> str:
+    took_s = time.perf_counter() - begin
+    return f"{took_s * 1000:.0f} ms" if took_s < 1 else f"{took_s:.1f} s"

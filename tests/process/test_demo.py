@@ -56,6 +56,7 @@ def require_nothing_left(directory: Path) -> None:
 
 
 def test_demo_ends_well_and_leaves_nothing(directory: Path) -> None:
+    """rules.md A3: it restores a snapshot of a deleted volume, and deletes in an odd order."""
     demo = start_demo(directory)
     said, _ = demo.communicate(timeout=LIMIT_S)
     assert demo.returncode == 0, said

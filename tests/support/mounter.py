@@ -196,7 +196,7 @@ class FakeMounter(MounterCore):
         """See `Mounter`."""
         images = {id(image): image for image in (self._at(target).loop.image for target in targets)}
         started_s = self._clock.monotonic_s()
-        held = []
+        held: list[FakeImage] = []
         try:
             held.extend(image for image in images.values() if self._freeze(image))
             yield

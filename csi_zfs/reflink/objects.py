@@ -118,7 +118,7 @@ class Objects:
             except DatasetNotFoundError:  # it was deleted after it was listed
                 continue
             except InvalidNameError:
-                self._damaged[name] = RecordCorruptError(f"{name} is not the driver's")
+                self._damaged[name] = RecordCorruptError(f"{name} is not the driver's", name=name)
                 yield self._damaged[name]
             except RecordCorruptError as exc:
                 yield exc
@@ -135,6 +135,7 @@ class Objects:
         try:
             yield
         except RecordCorruptError as exc:
+            exc.name = name
             self._damaged[name] = exc
             raise
         except DatasetNotFoundError:

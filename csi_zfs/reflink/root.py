@@ -89,7 +89,7 @@ class PoolRoot:
             raise DatasetNotFoundError(f"there is no {name} in pool {self.pool_name}") from cause
         if is_tombstone(name) and cause.filename == str(directory / IMAGE):
             raise DatasetNotFoundError(f"{name} is deleted and has no data") from cause
-        if exists:
+        if exists and Path(cause.filename).is_relative_to(directory):
             raise RecordCorruptError(f"{name} is damaged: {cause.filename} is missing") from cause
 
     def _taken(self) -> int:

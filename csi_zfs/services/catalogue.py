@@ -214,7 +214,7 @@ class Catalogue:
         self._pools.get(snapshot_id.pool_id).capacity()  # raises where the pool is away
         for name, damage in self._damaged.items():
             if "@" in name and names.split_snapshot(name)[1] == snapshot_id.leaf:
-                raise damage
+                raise RecordCorruptError(str(damage), name=name) from damage
         msg = f"snapshot {snapshot_id} does not exist"
         raise SnapshotNotFoundError(msg)
 

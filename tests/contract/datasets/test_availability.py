@@ -94,7 +94,8 @@ def test_list_with_damaged_dataset_yields_its_error_and_the_rest(pool: PoolUnder
         )
         == whole
     )
-    assert len(listed) == len(whole) + 1
+    damaged = [entry for entry in listed if isinstance(entry, RecordCorruptError)]
+    assert [error.name for error in damaged] == ["v/b"]
 
 
 def test_damaged_dataset_is_neither_absent_nor_free(pool: PoolUnderTest) -> None:
@@ -120,6 +121,7 @@ def test_list_snapshots_with_damaged_snapshot_yields_its_error_and_the_rest(
     pool.damage("v/a@bad")
     listed = list(pool.manager.list_snapshots())
     assert [entry for entry in listed if not isinstance(entry, RecordCorruptError)] == [whole]
-    assert len(listed) == 2
+    damaged = [entry for entry in listed if isinstance(entry, RecordCorruptError)]
+    assert [error.name for error in damaged] == ["v/a@bad"]
     with pytest.raises(RecordCorruptError):
         pool.manager.get_snapshot("v/a@bad")

@@ -1,4 +1,4 @@
-"""How datasets and snapshots are named: what a caller can ask for, and what is of our own making."""
+"""How datasets and snapshots are named, by callers and by the driver itself."""
 
 import re
 

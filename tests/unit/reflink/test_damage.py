@@ -19,7 +19,9 @@ from csi_zfs.domain.model import HealthStatus
 from csi_zfs.domain.sizes import MIB
 from csi_zfs.reflink.datasets import ReflinkDatasets
 from csi_zfs.reflink.layout import IMAGE, RECORD
-from tests.support.reflink import contents_of, image_of, top_of
+from csi_zfs.reflink.pools import open_pool
+from csi_zfs.reflink.records import encode_pool
+from tests.support.reflink import contents_of, image_of, real_pool, top_of
 
 pytestmark = pytest.mark.root
 UID = "0123456789abcdef"
@@ -140,6 +142,33 @@ def test_damaged_records_are_errors_in_the_lists_and_findings_until_they_are_men
     for path, data in zip(damaged, before, strict=True):
         path.write_bytes(data)
     assert datasets.health() == ()
+
+
+def test_pool_with_damaged_records_opens_and_serves_the_rest(tmp_path: Path) -> None:
+    """rules.md B8."""
+    with real_pool(tmp_path) as datasets:
+        good = made(datasets, "v/good")
+        made(datasets, "v/bad")
+        for name in ("v/bad", "v/good/@snap"):
+            (top_of(datasets) / name / RECORD).write_bytes(b"{}")
+        datasets.close()
+        again = open_pool(tmp_path / "pool", name="pool")
+        assert again.get("v/good") == good
+        assert len(again.health()) == 2
+        again.close()
+
+
+def test_pool_file_that_was_changed_under_the_driver_is_a_finding(
+    datasets: ReflinkDatasets,
+) -> None:
+    """rules.md A12: health is read back now, not remembered."""
+    anchor = top_of(datasets) / "pool.json"
+    anchor.write_bytes(encode_pool(pool_id=UID, created_ns=1))
+    [finding] = datasets.health()
+    assert (finding.status, UID in finding.message) == (HealthStatus.INACCESSIBLE, True)
+    anchor.write_bytes(b"garbage")
+    [finding] = datasets.health()
+    assert finding.status is HealthStatus.INACCESSIBLE
 
 
 def test_damage_that_is_gone_with_its_object_is_no_finding_any_more(

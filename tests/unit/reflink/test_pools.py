@@ -351,6 +351,17 @@ def test_grow_keeps_a_preallocated_pool_preallocated(tmp_path: Path) -> None:
         image.unlink()
 
 
+def test_grow_that_does_not_fit_below_gives_back_what_it_took(tmp_path: Path) -> None:
+    """rules.md A13: "full" changes nothing."""
+    with tmpfs(tmp_path / "tmpfs", "400m") as top, nothing_left_below(top / "pool"):
+        create_pool(top / "pool", size_bytes=SIZE_BYTES, is_preallocated=True)
+        before = (top / "pool" / "pool.img").stat()
+        with pytest.raises(PoolFullError):
+            grow_pool(top / "pool", GIB)
+        after = (top / "pool" / "pool.img").stat()
+        assert (after.st_size, after.st_blocks) == (before.st_size, before.st_blocks)
+
+
 def test_grow_to_less_is_refused_and_to_the_same_is_no_error(path: Path) -> None:
     with pytest.raises(PoolSizeError, match="cannot shrink"):
         grow_pool(path, SIZE_BYTES - MIB)
@@ -463,25 +474,3 @@ def test_open_with_a_journal_that_cannot_be_kept_logs_it_and_goes_on(path: Path)
     assert list((top_of(again) / "t").iterdir()) == []
     assert list((top_of(again) / "j").iterdir()) == []
     again.close()
-
-
-def test_group_whose_name_is_taken_behind_its_back_takes_nothing(path: Path) -> None:
-    """The check under the lock of the names, after the copies were made."""
-    datasets = open_pool(path, name="pool")
-    for name in ("v/a", "v/b"):
-        datasets.create(NewDataset(name, MIB))
-    before: dict[str, object] = {}
-
-    class Intruder:
-        def __enter__(self) -> None:
-            datasets.snapshot([NewSnapshot("v/b@s")])
-            before.update(contents_of(top_of(datasets) / "v"))
-
-        def __exit__(self, *_: object) -> None:
-            return None
-
-    with pytest.raises(CsiZfsError, match="v/b@s exists"):
-        datasets.snapshot([NewSnapshot("v/a@s"), NewSnapshot("v/b@s")], quiesced=Intruder())
-    assert contents_of(top_of(datasets) / "v") == before
-    assert list((top_of(datasets) / "t").iterdir()) == []
-    datasets.close()

@@ -151,6 +151,16 @@ def test_snapshot_that_is_proved_absent_is_not_found(node: FakeNode) -> None:
         node.snapshots.get(SnapshotId(node.pool.pool_id, "snap-1", UID))
 
 
+def deletes_of(node: FakeNode) -> list[Callable[[], None]]:
+    """One delete of each kind, of what was never there."""
+    pool_id = node.pool.pool_id
+    return [
+        lambda: node.volumes.delete(VolumeId(pool_id, "pvc-1", UID)),
+        lambda: node.snapshots.delete(SnapshotId(pool_id, "snap-1", UID)),
+        lambda: node.services.groups.delete(GroupSnapshotId(pool_id, "group-1", UID), []),
+    ]
+
+
 def test_nothing_is_said_about_what_is_on_a_pool_that_is_away(node: FakeNode) -> None:
     """rules.md A5."""
     pool_id = node.pool.pool_id
@@ -161,12 +171,7 @@ def test_nothing_is_said_about_what_is_on_a_pool_that_is_away(node: FakeNode) ->
         node.snapshots.get(SnapshotId(pool_id, "snap-1", UID))
     with pytest.raises(PoolUnavailableError):
         node.services.groups.get(GroupSnapshotId(pool_id, "group-1", UID), [])
-    deletes: list[Callable[[], None]] = [
-        lambda: node.volumes.delete(VolumeId(pool_id, "pvc-1", UID)),
-        lambda: node.snapshots.delete(SnapshotId(pool_id, "snap-1", UID)),
-        lambda: node.services.groups.delete(GroupSnapshotId(pool_id, "group-1", UID), []),
-    ]
-    for delete in deletes:
+    for delete in deletes_of(node):
         with pytest.raises(PoolUnavailableError):
             delete()
 

@@ -176,7 +176,7 @@ def slow(node: FakeNode, work: Callable[..., None]) -> Callable[..., None]:
 
 
 def test_group_is_of_one_instant(reflink_node: FakeNode) -> None:
-    """All file systems are frozen before the first one is copied; a device has nothing to freeze."""
+    """All file systems are frozen before the first copy; a device has nothing to freeze."""
     node = reflink_node
     ids = [node.volumes.create(volume_spec(name)).volume_id for name in ("a", "b")]
     for volume_id in ids:

@@ -1,5 +1,7 @@
 """Snapshots of single volumes: take, look up, list, delete."""
 
+from dataclasses import replace
+
 import pytest
 
 from csi_zfs.datasets.api import DatasetExistsError, PoolFullError
@@ -13,6 +15,7 @@ from csi_zfs.services.listing import BadTokenError
 from csi_zfs.services.locks import LockTakenError
 from csi_zfs.services.snapshots import DifferentSnapshotError, GroupMemberError
 from tests.support.builders import SIZE_BYTES, publish_spec, stage_spec, volume_spec
+from tests.support.locks import LateLocks
 from tests.support.node import FakeNode
 from tests.support.points import once, raising
 from tests.support.pool_state import Room
@@ -253,6 +256,14 @@ def test_late_delete_touches_nothing_of_a_new_snapshot_of_the_name(
     new = take(node, volume_id)
     node.snapshots.delete(old.snapshot_id)
     assert page(node).entries == (new,)
+
+
+def test_delete_that_another_one_overtakes_is_no_error(node: FakeNode, volume_id: VolumeId) -> None:
+    """rules.md B1, B3."""
+    snapshot_id = take(node, volume_id).snapshot_id
+    late = LateLocks(lambda: node.snapshots.delete(snapshot_id))
+    replace(node.snapshots, locks=late).delete(snapshot_id)
+    assert node.names() == {"v/pvc-1"}
 
 
 def test_delete_of_a_groups_member_alone_is_refused(node: FakeNode, volume_id: VolumeId) -> None:

@@ -1,13 +1,10 @@
 """Content sources: what a copy holds, and how its source is kept in place."""
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 
 from csi_zfs.domain.capabilities import AccessType, VolumeCapability
-from csi_zfs.services.locks import KeyedLocks
 from csi_zfs.services.records import DiskFormat, FormatState
 from csi_zfs.services.sources import (
     Source,
@@ -18,6 +15,7 @@ from csi_zfs.services.sources import (
     disk_from,
 )
 from tests.support.builders import block_capability, mount_capability, volume_spec
+from tests.support.locks import LateLocks
 from tests.support.node import FakeNode
 
 MOUNT, BLOCK = AccessType.MOUNT, AccessType.BLOCK
@@ -80,20 +78,6 @@ def test_copy_of_a_block_copy_as_a_file_system_is_what_the_first_source_was() ->
 def test_copy_with_another_file_system_than_the_source_is_refused() -> None:
     with pytest.raises(SourceFormatError, match="holds ext4"):
         disk_from(Source("p", "v/a@s", 1, EXT4), mount_capability("xfs"))
-
-
-class LateLocks(KeyedLocks):
-    """Locks that are taken only after something else has happened."""
-
-    def __init__(self, act: Callable[[], None]) -> None:
-        super().__init__()
-        self._act = act
-
-    @contextmanager
-    def hold(self, *, exclusive: Iterable[str] = (), shared: Iterable[str] = ()) -> Iterator[None]:
-        self._act()
-        with super().hold(exclusive=exclusive, shared=shared):
-            yield
 
 
 def test_snapshot_whose_volume_is_deleted_in_this_moment_is_tried_again(node: FakeNode) -> None:

@@ -2,7 +2,6 @@
 
 import errno
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,62 +14,11 @@ from csi_zfs.system.files import (
     write_all,
     write_durably,
 )
+from tests.support.files import CrashError, CrashingFiles, Effects, Stop
 
 OLD, NEW = b"old content", b"the new content, which is longer"
-# The effects of one write_durably, in order, when nothing was left behind and when something was.
-EFFECTS = ["create .record.json.new", "rename .record.json.new", "sync pool"]
-
-
-class CrashError(BaseException):
-    """The process is gone: nothing after it runs, as nothing catches it."""
-
-
-class CrashingFiles(Files):
-    """Real files, until the process "crashes" before or after the effect number `crash_at`."""
-
-    def __init__(self, *, before: int = -1, after: int = -1) -> None:
-        self.before, self.after = before, after
-        self.effects: list[str] = []
-
-    def _effect(self, verb: str, path: Path, act: Callable[[], None]) -> None:
-        number = len(self.effects)
-        self.effects.append(f"{verb} {path.name}")
-        if number == self.before:
-            raise CrashError
-        act()
-        if number == self.after:
-            raise CrashError
-
-    def create(self, path: Path, data: bytes) -> None:
-        self._effect("create", path, lambda: Files.create(self, path, data))
-
-    def rename(self, path: Path, new_path: Path) -> None:
-        self._effect("rename", path, lambda: Files.rename(self, path, new_path))
-
-    def sync(self, path: Path) -> None:
-        self._effect("sync", path, lambda: Files.sync(self, path))
-
-    def unlink(self, path: Path) -> None:
-        self._effect("unlink", path, lambda: Files.unlink(self, path))
-
-
-class FailingFiles(Files):
-    """Files on a disk that fails at one verb."""
-
-    def __init__(self, verb: str) -> None:
-        self.verb = verb
-
-    def create(self, path: Path, data: bytes) -> None:
-        super().create(path, data)
-        self._fail("create")
-
-    def rename(self, path: Path, new_path: Path) -> None:
-        self._fail("rename")
-        super().rename(path, new_path)
-
-    def _fail(self, verb: str) -> None:
-        if verb == self.verb:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+# The effects of one write_durably, in order.
+EFFECTS = ["create .record.json.new", "rename record.json", "sync pool"]
 
 
 @pytest.fixture
@@ -79,30 +27,35 @@ def record(tmp_path: Path) -> Path:
     return tmp_path / "pool" / "record.json"
 
 
+def names_beside(path: Path) -> list[str]:
+    """What is in the directory of a file."""
+    return sorted(entry.name for entry in path.parent.iterdir())
+
+
 def test_write_durably_syncs_content_then_renames_then_syncs_the_directory(record: Path) -> None:
-    files = CrashingFiles()
-    write_durably(files, record, NEW)
-    assert files.effects == EFFECTS
+    effects = Effects()
+    write_durably(CrashingFiles(effects), record, NEW)
+    assert effects.done == EFFECTS
     assert record.read_bytes() == NEW
-    assert os.listdir(record.parent) == [record.name]
+    assert names_beside(record) == [record.name]
 
 
 @pytest.mark.parametrize("effect", range(len(EFFECTS)), ids=EFFECTS)
-@pytest.mark.parametrize("side", ["before", "after"])
+@pytest.mark.parametrize("stop", [Stop.BEFORE, Stop.AFTER])
 def test_write_durably_crashing_at_an_effect_leaves_the_old_or_the_new(
-    record: Path, effect: int, side: str
+    record: Path, effect: int, stop: Stop
 ) -> None:
     """rules.md B1: and whatever it leaves, the next write works."""
     record.write_bytes(OLD)
-    files = CrashingFiles(**{side: effect})
+    effects = Effects(stop_at=effect, stop=stop)
     with pytest.raises(CrashError):
-        write_durably(files, record, NEW)
-    assert files.effects[-1] == EFFECTS[effect]
-    is_renamed = effect > 1 or (effect, side) == (1, "after")
+        write_durably(CrashingFiles(effects), record, NEW)
+    assert effects.done == EFFECTS[: effect + 1]
+    is_renamed = effect > 1 or (effect, stop) == (1, Stop.AFTER)
     assert record.read_bytes() == (NEW if is_renamed else OLD)
     write_durably(Files(), record, b"third")
     assert record.read_bytes() == b"third"
-    assert os.listdir(record.parent) == [record.name]
+    assert names_beside(record) == [record.name]
 
 
 @pytest.mark.parametrize("left_over", [b"", b"torn", b"x" * 100_000])
@@ -110,9 +63,9 @@ def test_write_durably_replaces_what_a_crash_left_at_the_temporary(
     record: Path, left_over: bytes
 ) -> None:
     temporary_of(record).write_bytes(left_over)
-    files = CrashingFiles()
-    write_durably(files, record, NEW)
-    assert files.effects == ["unlink .record.json.new", *EFFECTS]
+    effects = Effects()
+    write_durably(CrashingFiles(effects), record, NEW)
+    assert effects.done == ["unlink .record.json.new", *EFFECTS]
     assert record.read_bytes() == NEW
     assert not temporary_of(record).exists()
 
@@ -128,13 +81,16 @@ def test_write_durably_does_not_follow_a_link_at_the_temporary(
     assert (victim.read_bytes(), record.read_bytes()) == (OLD, NEW)
 
 
-@pytest.mark.parametrize("verb", ["create", "rename"])
-def test_write_durably_that_fails_keeps_the_old_and_leaves_nothing(record: Path, verb: str) -> None:
+@pytest.mark.parametrize("effect", [0, 1], ids=EFFECTS[:2])
+def test_write_durably_that_fails_keeps_the_old_and_leaves_nothing(
+    record: Path, effect: int
+) -> None:
     record.write_bytes(OLD)
+    effects = Effects(stop_at=effect, stop=Stop.FAULT, fault=errno.ENOSPC)
     with pytest.raises(OSError, match="No space left"):
-        write_durably(FailingFiles(verb), record, NEW)
+        write_durably(CrashingFiles(effects), record, NEW)
     assert record.read_bytes() == OLD
-    assert os.listdir(record.parent) == [record.name]
+    assert names_beside(record) == [record.name]
 
 
 def test_created_file_is_for_its_owner_only(record: Path) -> None:
@@ -214,7 +170,7 @@ def test_rename_new_refuses_a_name_that_is_taken(record: Path) -> None:
 def test_rename_new_moves_to_a_free_name(record: Path) -> None:
     record.write_bytes(NEW)
     Files().rename_new(record, record.with_name("free"))
-    assert os.listdir(record.parent) == ["free"]
+    assert names_beside(record) == ["free"]
 
 
 def test_removal_of_a_missing_file_is_no_error_and_a_dangling_link_is_there(record: Path) -> None:

@@ -28,7 +28,7 @@ class Commands(grpc.GenericRpcHandler):
 
     def service(
         self, handler_call_details: grpc.HandlerCallDetails
-    ) -> grpc.RpcMethodHandler | None:
+    ) -> "grpc.RpcMethodHandler[bytes, bytes] | None":
         is_ours = handler_call_details.method == METHOD
         return grpc.unary_unary_rpc_method_handler(echo) if is_ours else None
 
@@ -47,6 +47,6 @@ def address(tmp_path: Path) -> Iterator[str]:
 def test_parallel_calls_that_start_child_processes_do_not_deadlock_the_server(address: str) -> None:
     """rules.md D: the children are started by vfork, so no fork handler of gRPC runs."""
     with closing(grpc.insecure_channel(address)) as channel:
-        call = channel.unary_unary(METHOD)
+        call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(METHOD)
         futures = [call.future(f"{i}".encode(), timeout=DEADLINE_S) for i in range(CALLS)]
         assert [future.result() for future in futures] == [f"{i}\n".encode() for i in range(CALLS)]

@@ -97,7 +97,9 @@ class PoolMounts:
 
         Raises `PoolUnavailableError` where another one is.
         """
-        mounted = parse_mounts(_MOUNTINFO.read_text(encoding="utf-8")).get(str(directory))
+        # Others' mounts may be named by any bytes: a user's subPath is, through a link of theirs.
+        table = _MOUNTINFO.read_text(encoding="utf-8", errors="surrogateescape")
+        mounted = parse_mounts(table).get(str(directory))
         if mounted is None:
             return False
         if mounted == _number(device.stat().st_rdev):

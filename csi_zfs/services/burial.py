@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from csi_zfs.datasets import names
 from csi_zfs.datasets.api import (
+    DatasetBusyError,
     DatasetManager,
     DatasetNotFoundError,
     DatasetSnapshot,
@@ -50,14 +51,21 @@ def bury_origin(pool: DatasetManager, origin: str) -> None:
 def finish_deletes(pool: DatasetManager) -> None:
     """Do what a crash left undone.
 
-    Deferred destroys of renamed snapshots, and tombstones that nobody needs.
+    Deferred destroys of renamed snapshots, and tombstones that nobody needs.  Raises
+    `DatasetBusyError` if somebody has one of those open; by then all others are done.
     """
     for snapshot in _readable(pool.list_snapshots()):
         if names.is_deferred_snapshot(snapshot.name) and not snapshot.is_deferred:
             destroy_deferred(pool, snapshot)
+    busy: list[DatasetBusyError] = []
     for dataset in pool.list():
         if not isinstance(dataset, RecordCorruptError):
-            bury(pool, dataset.name)
+            try:
+                bury(pool, dataset.name)
+            except DatasetBusyError as exc:
+                busy.append(exc)
+    if busy:
+        raise busy[0]
 
 
 def destroy_deferred(pool: DatasetManager, snapshot: DatasetSnapshot) -> None:

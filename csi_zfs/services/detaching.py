@@ -33,8 +33,10 @@ class Detaching:
             self.node_state.save(state)
             return
         try:
-            pool = self.pools.get(VolumeId.parse(state.volume_id).pool_id)
-            self.mounter.detach(pool.data_path(state.dataset_name))
+            volume_id = VolumeId.parse(state.volume_id)
+            pool = self.pools.get(volume_id.pool_id)
+            if pool.get(state.dataset_name).uid == volume_id.uid:  # else it is a later volume's
+                self.mounter.detach(pool.data_path(state.dataset_name))
         except DatasetNotFoundError:
             log.debug("volume %s is gone, and its device with it", state.volume_id)
         except (PoolUnavailableError, RecordCorruptError) as exc:

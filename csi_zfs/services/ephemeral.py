@@ -76,12 +76,7 @@ class EphemeralVolumes:
             self._require_same(spec, use)
             pool, dataset = self._find(dataset_name) or self._make(spec, parameters, size_bytes)
             self.node_state.save(
-                VolumeState(
-                    spec.ephemeral_id,
-                    dataset_name,
-                    published={spec.target_path: use},
-                    is_attached=True,
-                )
+                VolumeState(spec.ephemeral_id, dataset_name, published={spec.target_path: use})
             )
             disk = Disk(pool, dataset, records.parse_volume(dataset.user_properties))
             is_read_only = spec.is_read_only or spec.capability.access_mode.is_read_only

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from csi_zfs.datasets.api import RecordCorruptError
+from csi_zfs.datasets import names
+from csi_zfs.datasets.api import DatasetManager, RecordCorruptError
 from csi_zfs.domain.ids import EphemeralId, VolumeId
 from csi_zfs.domain.model import HealthFinding, HealthStatus, Page, VolumeHealth
 from csi_zfs.mount.api import Mounter
@@ -31,14 +32,16 @@ class Health:
 
         A pool that is away is a finding, not an error.
         """
-        findings = self.pools.get(volume_id.pool_id).health()
+        pool = self.pools.get(volume_id.pool_id)
+        findings = pool.health()
         if not any(finding.status is HealthStatus.INACCESSIBLE for finding in findings):
-            findings += self._own_findings(volume_id)
+            findings += self._own_findings(pool, volume_id)
         return VolumeHealth(str(volume_id), findings)
 
-    def _own_findings(self, volume_id: VolumeId) -> tuple[HealthFinding, ...]:
+    def _own_findings(self, pool: DatasetManager, volume_id: VolumeId) -> tuple[HealthFinding, ...]:
         try:
-            self.catalogue.read_volume(volume_id)
+            self.catalogue.volume(volume_id)
+            pool.get(names.dataset_of(volume_id.leaf))
         except RecordCorruptError as exc:
             return (HealthFinding(HealthStatus.DATA_LOSS, "RecordDamaged", str(exc)),)
         return ()

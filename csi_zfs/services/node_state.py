@@ -97,8 +97,13 @@ class NodeState:
         return self._states.get(volume_id)
 
     def owner_of(self, path: Path) -> str:
-        """The id of the volume that is staged or published at this path; empty if none."""
-        return next((state.volume_id for state in self if path in state.paths), "")
+        """The id of the volume that is staged or published at this path, or above it.
+
+        Empty if there is none.  Below a volume's path is what the workload keeps there.
+        """
+        places = {path, *path.parents}
+        owners = (state.volume_id for state in self if not places.isdisjoint(state.paths))
+        return next(owners, "")
 
     def save(self, state: VolumeState) -> None:
         """Remember a state, durably; an idle one is forgotten."""

@@ -92,13 +92,7 @@ class Publishing:
                 disk, is_read_only=spec.capability.access_mode.is_read_only
             )
         else:
-            self._remember(
-                entry, self.staging.mount(disk, spec.staging_target_path, spec.capability)
-            )
-
-    def _remember(self, entry: VolumeEntry, disk: Disk) -> None:
-        if disk.record != entry.record:
-            self.catalogue.put_volume(replace(entry, record=disk.record))
+            self.staging.mount(disk, spec.staging_target_path, spec.capability)
 
     def unstage(self, volume_id: VolumeId, staging_target_path: Path) -> None:
         """Take the volume away from its staging path.  Safe to repeat.
@@ -150,8 +144,17 @@ class Publishing:
         stage = StageSpec(entry.volume_id, spec.staging_target_path, capability)
         if staged is None:
             self._stage(stage)
-        elif capability.access_type is AccessType.BLOCK:  # whose stage shows in no mount table
+        elif not self._is_up(entry, stage):
             self._bring_up(entry, stage)
+
+    def _is_up(self, entry: VolumeEntry, stage: StageSpec) -> bool:
+        """Whether the staging path shows this very volume, and not what came over it (A6)."""
+        if stage.capability.access_type is AccessType.BLOCK:
+            return False  # its stage shows in no mount table
+        pool = self.pools.get(entry.volume_id.pool_id)
+        device = self.mounter.find_device(pool.data_path(entry.dataset_name))
+        mounted = self.mounter.mounted_at(stage.staging_target_path)
+        return mounted is not None and device is not None and mounted.number == device.number
 
     def _show(self, entry: VolumeEntry, spec: PublishSpec, use: Use) -> None:
         state = self._live_state(entry)
@@ -220,10 +223,7 @@ class Publishing:
                 disk, is_read_only=mounted.is_block and mounted.is_read_only
             )
             if not mounted.is_block:
-                self._remember(
-                    entry,
-                    self.staging.grown(disk, device, self._writable_mount(volume_id, mounted)),
-                )
+                self.staging.grow(disk, device, self._writable_mount(volume_id, mounted))
             return entry.size_bytes
 
     def _writable_mount(self, volume_id: VolumeId, mounted: Mounted) -> Mounted:

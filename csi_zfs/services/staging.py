@@ -67,7 +67,7 @@ class Staging:
 
     def mount(
         self, disk: Disk, target: Path, capability: VolumeCapability, *, is_read_only: bool = False
-    ) -> Disk:
+    ) -> None:
         """Mount the disk's file system at `target`, formatted if it never was, and let it fill it.
 
         Raises:
@@ -84,14 +84,13 @@ class Staging:
             is_read_only=is_read_only,
             has_twin_uuid=disk.record.disk.has_twin_uuid,
         )
-        return self.grown(disk, device, self.mounter.mount(request))
+        self.grow(disk, device, self.mounter.mount(request))
 
-    def grown(self, disk: Disk, device: Device, mounted: Mounted) -> Disk:
+    def grow(self, disk: Disk, device: Device, mounted: Mounted) -> None:
         """Let the mounted file system fill its device, and write that down once it does (A10)."""
-        if disk.record.disk.filesystem_bytes >= device.size_bytes or mounted.is_read_only:
-            return disk
-        self.mounter.grow(device, mounted)
-        return disk.with_format(replace(disk.record.disk, filesystem_bytes=device.size_bytes))
+        if disk.record.disk.filesystem_bytes < device.size_bytes and not mounted.is_read_only:
+            self.mounter.grow(device, mounted)
+            disk.with_format(replace(disk.record.disk, filesystem_bytes=device.size_bytes))
 
     def _formatted(self, disk: Disk, device: Device) -> Disk:
         found = self.mounter.probe(device)

@@ -110,14 +110,17 @@ class Volumes:
 
         It is mounted nowhere, and in use all the same.
         """
-        pool = self.pools.get(VolumeId.parse(state.volume_id).pool_id)
+        volume_id = VolumeId.parse(state.volume_id)
+        pool = self.pools.get(volume_id.pool_id)
         paths = [
             path
             for path, use in state.staged.items()
             if use.capability.access_type is AccessType.BLOCK
         ]
         with suppress(DatasetNotFoundError):
-            if paths and self.mounter.find_device(pool.data_path(state.dataset_name)):
+            if not paths or pool.get(state.dataset_name).uid != volume_id.uid:
+                return []  # a later volume of the same name is not this one
+            if self.mounter.find_device(pool.data_path(state.dataset_name)):
                 return paths
         return []
 

@@ -81,9 +81,12 @@ class RealDriver:
         """The running process."""
         return self._running().pid
 
-    def start(self) -> None:
-        """Start the process; it answers Probe with "ready" when this returns."""
-        command = driver_command("node", "--config", str(self.paths.config))
+    def start(self, *, module: str = "csi_zfs") -> None:
+        """Start the process; it answers Probe with "ready" when this returns.
+
+        `module` may name another one that takes the arguments of `csi-zfs node`.
+        """
+        command = driver_command("node", "--config", str(self.paths.config), module=module)
         with self.paths.log.open("ab") as log:
             # A group of its own: Ctrl-C is for whoever drives it, who then stops it in good order.
             self._process = subprocess.Popen(
@@ -113,6 +116,12 @@ class RealDriver:
         process.kill()
         process.wait(_STOP_LIMIT_S)
         self._process = None
+
+    def wait(self) -> int:
+        """Wait until the process ends by itself; returns its status, negative for a signal."""
+        status = self._running().wait(_STOP_LIMIT_S)
+        self._process = None
+        return status
 
     def stop(self) -> None:
         """End the process with SIGTERM; raises `DriverFailedError` unless it ends well and soon."""
@@ -193,9 +202,9 @@ def real_driver(
                 _take_down(driver)
 
 
-def driver_command(*arguments: str) -> list[str]:
-    """The words that start `csi-zfs` with these arguments."""
-    return [sys.executable, "-m", "csi_zfs", *arguments]
+def driver_command(*arguments: str, module: str = "csi_zfs") -> list[str]:
+    """The words that start `csi-zfs`, or another module in its place, with these arguments."""
+    return [sys.executable, "-m", module, *arguments]
 
 
 def create_pool(paths: DriverPaths, *, pool_size: str) -> None:

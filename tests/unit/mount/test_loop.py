@@ -12,8 +12,14 @@ from pathlib import Path
 import pytest
 
 from csi_zfs.domain.model import ImageFile
+from csi_zfs.domain.sizes import MIB
 from csi_zfs.mount import loop_control
-from csi_zfs.mount.api import Device, DeviceBusyError, DeviceUnavailableError
+from csi_zfs.mount.api import (
+    Device,
+    DeviceBusyError,
+    DeviceUnavailableError,
+    MountRequest,
+)
 from csi_zfs.mount.loop import LoopDevices
 from csi_zfs.system.clock import SystemClock
 from tests.support.cleanup import loop_devices_below
@@ -245,3 +251,24 @@ def test_file_in_place_of_a_node_is_an_error(
     (devices / device.path.name).touch()
     with pytest.raises(OSError, match="ioctl"):
         LoopDevices(FakeClock(), devices).find(image.path)
+
+
+def test_device_on_a_dead_filesystem_keeps_no_other_file_from_its_device(
+    node: LinuxWorld, image: ImageFile, stage: Path, loops: LoopDevices
+) -> None:
+    """rules.md B5: one dead disk must not stop the volumes of all others."""
+    node.mounter.unmount(stage)
+    disk = loops.attach(image)
+    subprocess.run(["mkfs.xfs", "-q", "-f", disk.path], check=True)
+    node.mounter.mount(MountRequest(disk, stage, "xfs"))
+    lost = ImageFile(stage / "lost", MIB)
+    lost.path.touch()
+    os.truncate(lost.path, MIB)
+    loops.attach(lost)
+    subprocess.run(["xfs_io", "-x", "-c", "shutdown", stage], check=True)
+    other = node.create_image("other")
+    assert loops.find(other.path) is None
+    device = loops.attach(other)
+    assert loops.find(other.path) == device
+    loops.detach(other.path)
+    assert loops.find(other.path) is None

@@ -124,3 +124,16 @@ def test_ensure_unmounted_waits_until_the_device_is_gone_and_not_for_ever(image:
     with pytest.raises(PoolBusyError, match=r"pool\.img"):
         PoolMounts(ScriptedRunner(listing_of(image)), clock).ensure_unmounted(image, image.parent)
     assert 0 < clock.monotonic_s() <= 5
+
+
+def test_mount_of_others_with_a_name_that_is_no_text_does_no_harm(
+    image: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """rules.md B8: a tenant's subPath can lead to a directory called by any bytes."""
+    table = image.with_name("mountinfo")
+    table.write_bytes(
+        MOUNTINFO.encode() + b"33 21 7:9 /\xff /pods/1/subpath rw - ext4 /dev/loop9 rw\n"
+    )
+    monkeypatch.setattr("csi_zfs.reflink.mounts._MOUNTINFO", table)
+    mounts = PoolMounts(ScriptedRunner(), FakeClock())
+    assert not mounts.is_mounted(image, image.parent)

@@ -74,16 +74,22 @@ def test_delete_that_finds_its_data_in_use_after_it_was_renamed_is_finished(
     assert node.names() == set()
 
 
-@pytest.mark.parametrize("verb", ["destroy_snapshot", "rename_snapshot", "destroy"])
-@pytest.mark.parametrize("side", ["before", "after"])
+@pytest.mark.parametrize(
+    "point",
+    [
+        f"{verb}:{side}"
+        for verb in ("destroy_snapshot", "rename_snapshot", "destroy")
+        for side in ("before", "after")
+    ],
+)
 @pytest.mark.parametrize("name", ["snapshot", "clone"])
 def test_delete_of_the_last_but_one_is_finished(
-    node: FakeNode, lineage: Lineage, verb: str, side: str, name: str
+    node: FakeNode, lineage: Lineage, point: str, name: str
 ) -> None:
     """rules.md A3, B1."""
     lineage.clone("clone", of="snapshot")
     lineage.delete("volume")
-    node.effects = once(f"{verb}:{side}", raising(LOST))
+    node.effects = once(point, raising(LOST))
     with suppress(OutcomeUnknownError):  # not every delete comes to every point
         lineage.delete(name)
     node.effects = no_effects

@@ -104,3 +104,12 @@ def test_path_belongs_to_the_volume_that_is_staged_or_published_there() -> None:
     node_state.save(STATE)
     assert node_state.owner_of(STAGING) == node_state.owner_of(TARGET) == "volume-1"
     assert node_state.owner_of(Path("/k/other")) == ""
+
+
+def test_path_below_one_of_a_volume_belongs_to_it() -> None:
+    """rules.md C1: nothing is made or mounted in what a workload keeps there."""
+    node_state = NodeState(MemoryStateStore())
+    node_state.save(STATE)
+    assert node_state.owner_of(TARGET / "in" / "it") == "volume-1"
+    assert node_state.owner_of(TARGET.parent) == ""
+    assert node_state.owner_of(TARGET.with_name(f"{TARGET.name}-not")) == ""

@@ -1,33 +1,29 @@
-"""File systems on the node: stage and publish, which uses go together, and what a loss repairs."""
+"""File systems on the node: stage and publish, and which uses go together."""
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from csi_zfs.domain.capabilities import AccessMode, VolumeCapability
-from csi_zfs.domain.errors import OutcomeUnknownError
 from csi_zfs.domain.ids import VolumeId
-from csi_zfs.mount.api import TargetBusyError, TargetPathError
 from csi_zfs.services.catalogue import VolumeNotFoundError
 from csi_zfs.services.publishing import StagedElsewhereError
 from csi_zfs.services.uses import (
     CapabilityMismatchError,
     DifferentUseError,
-    PathOfOtherVolumeError,
     PublishedElsewhereError,
 )
 from tests.support.builders import (
     block_capability,
     mount_capability,
-    publish_spec,
     stage_spec,
     staging_path,
     volume_spec,
 )
 from tests.support.node import FakeNode
-from tests.support.points import nothing, once, raising
+from tests.support.node_calls import is_shown, publish, stage
+from tests.support.points import nothing
 
 UID = "0" * 15 + "1"
 MULTI = mount_capability(access_mode=AccessMode.SINGLE_NODE_MULTI_WRITER)
@@ -41,36 +37,6 @@ SINGLE_MODES = [
 @pytest.fixture
 def volume_id(node: FakeNode) -> VolumeId:
     return node.volumes.create(volume_spec("pvc-1")).volume_id
-
-
-@pytest.fixture
-def other_id(node: FakeNode) -> VolumeId:
-    return node.volumes.create(volume_spec("pvc-2")).volume_id
-
-
-def stage(node: FakeNode, volume_id: VolumeId, capability: VolumeCapability | None = None) -> None:
-    node.publishing.stage(stage_spec(node.kubelet_dir, volume_id, capability))
-
-
-def publish(
-    node: FakeNode,
-    volume_id: VolumeId,
-    capability: VolumeCapability | None = None,
-    *,
-    pod: str = "pod-1",
-    is_read_only: bool = False,
-) -> Path:
-    """Publish, and say where."""
-    spec = publish_spec(node.kubelet_dir, volume_id, capability, pod=pod, is_read_only=is_read_only)
-    node.publishing.publish(spec)
-    return spec.target_path
-
-
-def is_shown(node: FakeNode, volume_id: VolumeId, path: Path) -> bool:
-    """Whether the volume's own device is mounted at the path."""
-    mounted = node.mounter.mounted_at(path)
-    device = node.mounter.find_device(node.pool.data_path(f"v/{volume_id.leaf}"))
-    return mounted is not None and device is not None and mounted.number == device.number
 
 
 def test_stage_and_publish_show_the_volume_at_both_paths(

@@ -12,13 +12,12 @@ from csi_zfs.mount.api import Device, Mounted
 from csi_zfs.services.uses import DifferentUseError, PublishedElsewhereError
 from tests.support.builders import (
     block_capability,
-    publish_spec,
-    stage_spec,
     staging_path,
     target_path,
     volume_spec,
 )
 from tests.support.node import FakeNode
+from tests.support.node_calls import publish, stage
 from tests.support.points import nothing, once, raising
 
 BLOCK = block_capability()
@@ -29,19 +28,6 @@ READER = block_capability(AccessMode.SINGLE_NODE_READER_ONLY)
 @pytest.fixture
 def volume_id(node: FakeNode) -> VolumeId:
     return node.volumes.create(volume_spec("pvc-1", capability=BLOCK)).volume_id
-
-
-def publish(
-    node: FakeNode,
-    volume_id: VolumeId,
-    capability: VolumeCapability = BLOCK,
-    *,
-    pod: str = "pod-1",
-    is_read_only: bool = False,
-) -> Path:
-    spec = publish_spec(node.kubelet_dir, volume_id, capability, pod=pod, is_read_only=is_read_only)
-    node.publishing.publish(spec)
-    return spec.target_path
 
 
 def device_of(node: FakeNode) -> Device | None:
@@ -57,10 +43,10 @@ def shown(node: FakeNode, path: Path) -> Mounted:
 def test_stage_attaches_the_device_and_publish_shows_it_at_a_file(
     node: FakeNode, volume_id: VolumeId
 ) -> None:
-    node.publishing.stage(stage_spec(node.kubelet_dir, volume_id, BLOCK))
+    stage(node, volume_id, BLOCK)
     device = device_of(node)
     assert device is not None
-    target = publish(node, volume_id)
+    target = publish(node, volume_id, BLOCK)
     assert shown(node, target).is_block
     assert shown(node, target).number == device.number
     assert target.is_file()
@@ -71,21 +57,21 @@ def test_block_volume_is_never_probed_or_formatted(node: FakeNode, volume_id: Vo
     """rules.md A4, C6."""
     points: list[str] = []
     node.effects = points.append
-    publish(node, volume_id)
+    publish(node, volume_id, BLOCK)
     assert not [point for point in points if point.startswith(("format", "wipe", "grow"))]
     assert "set_user_properties:before" not in points
 
 
 def test_stage_and_publish_can_be_repeated(node: FakeNode, volume_id: VolumeId) -> None:
     """rules.md B1."""
-    node.publishing.stage(stage_spec(node.kubelet_dir, volume_id, BLOCK))
-    publish(node, volume_id)
+    stage(node, volume_id, BLOCK)
+    publish(node, volume_id, BLOCK)
     points: list[str] = []
     for restart in (nothing, node.restart):
         restart()
         node.effects = points.append
-        node.publishing.stage(stage_spec(node.kubelet_dir, volume_id, BLOCK))
-        publish(node, volume_id)
+        stage(node, volume_id, BLOCK)
+        publish(node, volume_id, BLOCK)
     assert points == []
 
 
@@ -112,9 +98,9 @@ def test_stage_repeated_leaves_a_read_only_device_as_it_is(
     node: FakeNode, volume_id: VolumeId
 ) -> None:
     """Else a late NodeStage would make a published device writable."""
-    node.publishing.stage(stage_spec(node.kubelet_dir, volume_id, BLOCK))
-    target = publish(node, volume_id, is_read_only=True)
-    node.publishing.stage(stage_spec(node.kubelet_dir, volume_id, BLOCK))
+    stage(node, volume_id, BLOCK)
+    target = publish(node, volume_id, BLOCK, is_read_only=True)
+    stage(node, volume_id, BLOCK)
     assert shown(node, target).is_read_only
 
 
@@ -145,9 +131,9 @@ def test_published_path_with_other_arguments_is_refused(
     node: FakeNode, volume_id: VolumeId
 ) -> None:
     """rules.md D."""
-    publish(node, volume_id)
+    publish(node, volume_id, BLOCK)
     with pytest.raises(DifferentUseError):
-        publish(node, volume_id, is_read_only=True)
+        publish(node, volume_id, BLOCK, is_read_only=True)
 
 
 @pytest.mark.parametrize("has_reboot", [False, True])
@@ -155,13 +141,13 @@ def test_publish_attaches_a_device_that_was_lost(
     node: FakeNode, volume_id: VolumeId, *, has_reboot: bool
 ) -> None:
     """rules.md B6."""
-    node.publishing.stage(stage_spec(node.kubelet_dir, volume_id, BLOCK))
+    stage(node, volume_id, BLOCK)
     node.mounter.detach(node.pool.data_path("v/pvc-1"))
     if has_reboot:
         node.mounter.reboot()
         node.state_store.documents.clear()
         node.restart()
-    assert shown(node, publish(node, volume_id)).is_block
+    assert shown(node, publish(node, volume_id, BLOCK)).is_block
 
 
 @pytest.mark.parametrize("point", ["attach", "bind_device", "state.save"])
@@ -172,13 +158,13 @@ def test_publish_that_was_cut_short_is_finished_by_its_repetition(
     """rules.md B1."""
     node.effects = once(f"{point}:{side}", raising(OutcomeUnknownError("cut short")))
     with pytest.raises(OutcomeUnknownError):
-        publish(node, volume_id)
-    assert shown(node, publish(node, volume_id)).is_block
+        publish(node, volume_id, BLOCK)
+    assert shown(node, publish(node, volume_id, BLOCK)).is_block
 
 
 def test_expansion_is_seen_at_the_device(node: FakeNode, volume_id: VolumeId) -> None:
     """rules.md A10: also while it is published, read-only or not."""
-    target = publish(node, volume_id, is_read_only=True)
+    target = publish(node, volume_id, BLOCK, is_read_only=True)
     node.volumes.expand(volume_id, CapacityRange(GIB))
     for _ in range(2):
         assert node.publishing.expand(volume_id, target, CapacityRange(GIB)) == GIB
@@ -190,8 +176,8 @@ def test_expansion_is_seen_at_the_device(node: FakeNode, volume_id: VolumeId) ->
 def test_unstage_lets_go_of_the_device_and_everything_is_forgotten(
     node: FakeNode, volume_id: VolumeId
 ) -> None:
-    node.publishing.stage(stage_spec(node.kubelet_dir, volume_id, BLOCK))
-    target = publish(node, volume_id)
+    stage(node, volume_id, BLOCK)
+    target = publish(node, volume_id, BLOCK)
     for _ in range(2):
         node.publishing.unpublish(volume_id, target)
     assert device_of(node) is not None

@@ -1,4 +1,20 @@
 """What a crash or a reboot lost is repaired by the next stage or publish (rules.md B6)."""
+
+import pytest
+
+from csi_zfs.domain.errors import OutcomeUnknownError
+from csi_zfs.domain.ids import VolumeId
+from tests.support.builders import staging_path, volume_spec
+from tests.support.node import FakeNode
+from tests.support.node_calls import is_shown, publish, stage
+from tests.support.points import once, raising
+
+
+@pytest.fixture
+def volume_id(node: FakeNode) -> VolumeId:
+    return node.volumes.create(volume_spec("pvc-1")).volume_id
+
+
 @pytest.mark.parametrize("loss", ["never staged", "mount lost", "node restarted"])
 def test_publish_after_a_lost_stage_stages_again(
     node: FakeNode, volume_id: VolumeId, loss: str

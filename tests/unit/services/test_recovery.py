@@ -2,9 +2,11 @@
 
 import pytest
 
+from csi_zfs.datasets.api import NewDataset
 from csi_zfs.domain.capabilities import VolumeCapability
 from csi_zfs.domain.errors import OutcomeUnknownError
 from csi_zfs.domain.ids import VolumeId
+from csi_zfs.domain.sizes import MIB
 from csi_zfs.mount.api import Device, DeviceUnavailableError
 from csi_zfs.services.node_state import Use, VolumeState, format_state
 from tests.support.builders import (
@@ -151,3 +153,17 @@ def test_file_system_that_cannot_be_thawed_keeps_nothing_from_starting(
     monkeypatch.setattr(node.mounter, "thaw", lambda _target: raise_it())
     node.restart()
     assert node.volumes.get(volume_id).volume_id == volume_id
+
+
+@pytest.mark.expected_logs("a deleted volume stays for now")
+def test_deleted_volume_that_somebody_has_open_keeps_nothing_from_starting(node: FakeNode) -> None:
+    """rules.md B8: nor the other deleted ones from going."""
+    held, others = "v/D-0000000000000002", ["v/D-0000000000000001", "v/D-0000000000000003"]
+    for name in (held, *others):
+        node.pool.create(NewDataset(name, MIB))
+    node.mounter.attach(node.pool.data_path(held))
+    node.restart()
+    assert node.names() == {held}
+    node.mounter.detach(node.pool.data_path(held))
+    node.restart()
+    assert node.names() == set()

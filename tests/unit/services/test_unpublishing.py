@@ -248,3 +248,15 @@ def test_letting_go_while_the_volume_is_worked_on_is_aborted(
     node.effects = once("unmount:before", again)
     unpublish(node, volume_id)
     assert len(refused) == 2
+
+
+def test_late_unstage_of_an_earlier_volume_leaves_the_device_of_a_new_one(
+    node: FakeNode, capability: VolumeCapability
+) -> None:
+    """rules.md A2: they have one name, and different uids; and B5: it ends all the same."""
+    old = node.volumes.create(volume_spec("pvc-1", capability=capability)).volume_id
+    node.volumes.delete(old)
+    new = node.volumes.create(volume_spec("pvc-1", capability=capability)).volume_id
+    node.publishing.stage(stage_spec(node.kubelet_dir, new, capability))
+    node.publishing.unstage(old, node.kubelet_dir / "earlier")
+    assert node.mounter.find_device(node.pool.data_path("v/pvc-1")) is not None

@@ -1,5 +1,7 @@
 """DeleteVolume: exactly the volume that was meant, and only if nobody uses it."""
 
+from dataclasses import replace
+
 import pytest
 
 from csi_zfs.datasets.api import NewDataset
@@ -192,3 +194,25 @@ def test_delete_does_not_let_go_of_a_device_that_somebody_has_open(
         node.volumes.delete(volume_id)
     assert node.names() == {"v/pvc-1"}
     assert node.volumes.get(volume_id).volume_id == volume_id
+
+
+def test_late_delete_is_not_held_up_by_a_new_volume_of_the_name(
+    node: FakeNode, block_volume_id: VolumeId
+) -> None:
+    """A power cut can bring a removed document of the state directory back."""
+    documents = dict(node.state_store.documents)
+    node.mounter.reboot()
+    node.volumes.delete(block_volume_id)
+    capability = block_capability()
+    new = node.volumes.create(volume_spec("block", capability=capability)).volume_id
+    node.state_store.documents.update(documents)
+    node.restart()
+    node.publishing.stage(
+        replace(
+            stage_spec(node.kubelet_dir, new, capability),
+            staging_target_path=node.kubelet_dir / "new",
+        )
+    )
+    node.volumes.delete(block_volume_id)
+    assert str(block_volume_id) not in node.state_store.documents
+    assert node.mounter.find_device(node.pool.data_path("v/block")) is not None

@@ -1,0 +1,83 @@
+"""Results as text and as Markdown."""
+
+import pytest
+
+from tests.bench.figures import Figure, Section, Table, Target
+from tests.bench.rendering import milliseconds, page, per_second, to_markdown, to_text
+
+SECTION = Section(
+    title="Calls",
+    note="Words. " * 20,
+    tables=[Table(("call", "p50"), [["Probe", "0.35 ms"], ["CreateVolume", "12.00 ms"]])],
+    figures=[Figure("Probe, p50", "0.35 ms", "mock 0.20 ms", 1.75, Target(2.0))],
+)
+
+
+def test_text_of_a_table_aligns_its_columns() -> None:
+    lines = to_text(SECTION).splitlines()
+
+    assert "call               p50" in lines
+    assert "Probe          0.35 ms" in lines
+    assert "CreateVolume  12.00 ms" in lines
+
+
+def test_text_of_a_figure_has_ratio_target_and_verdict() -> None:
+    line = to_text(SECTION).splitlines()[-1]
+
+    assert line.split() == [
+        "Probe,",
+        "p50",
+        "0.35",
+        "ms",
+        "mock",
+        "0.20",
+        "ms",
+        "1.75",
+        "≤",
+        "2",
+        "ok",
+    ]
+
+
+def test_markdown_of_a_table_has_header_rule_and_rows() -> None:
+    lines = to_markdown(SECTION).splitlines()
+
+    at = lines.index("| call | p50 |")
+    assert lines[at : at + 3] == ["| call | p50 |", "| :-- | --: |", "| Probe | 0.35 ms |"]
+
+
+def test_markdown_of_a_figure_is_a_row() -> None:
+    row = "| Probe, p50 | 0.35 ms | mock 0.20 ms | 1.75 | ≤ 2 | ok |"
+
+    assert row in to_markdown(SECTION).splitlines()
+
+
+@pytest.mark.parametrize("render", [to_text, to_markdown])
+def test_note_of_a_section_is_wrapped(render: object) -> None:
+    assert callable(render)
+    assert max(map(len, render(SECTION).splitlines())) <= 100
+
+
+def test_section_without_figures_has_no_table_of_them() -> None:
+    assert "target" not in to_text(Section("Calls", "Words."))
+
+
+def test_page_names_the_command_and_the_machine() -> None:
+    text = page([SECTION, SECTION], machine="2 cores", command="make bench")
+
+    assert "`make bench`" in text
+    assert "2 cores" in text
+    assert text.count("## Calls") == 2
+    assert max(map(len, text.splitlines())) <= 100
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.000_35, "0.35 ms"), (0.099, "99.00 ms"), (0.1, "100 ms"), (1.5, "1,500 ms")],
+)
+def test_milliseconds_have_the_digits_that_mean_something(seconds: float, text: str) -> None:
+    assert milliseconds(seconds) == text
+
+
+def test_rate_has_no_fraction() -> None:
+    assert per_second(1234.56) == "1,235/s"

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from csi_zfs.app.wiring import Driver, Engines, build_driver
+from csi_zfs.app.wiring import Engines, build_driver
+from csi_zfs.domain.errors import CsiZfsError
 from csi_zfs.mount.api import Mounter
 from csi_zfs.mount.linux import LinuxMounter
 from csi_zfs.reflink.datasets import ReflinkDatasets
@@ -19,7 +20,7 @@ from csi_zfs.rpc.interceptors import fields_of_call
 from csi_zfs.rpc.metrics import Metrics
 from csi_zfs.rpc.monitoring import MonitoringServer
 from csi_zfs.rpc.server import CsiServer
-from csi_zfs.settings import Settings
+from csi_zfs.settings import PoolSettings, Settings
 from csi_zfs.system.logs import LogFormat, configure_logging
 from csi_zfs.system.runner import Runner, SystemRunner
 from csi_zfs.system.state_files import StateDirectory
@@ -72,8 +73,9 @@ def _end_at_once() -> None:
 def ready_node(settings: Settings, machine: Machine) -> Iterator[CsiServer]:
     """A server that has only to be started, over pools that are open until the block ends."""
     with ExitStack() as stack:
-        pools = [stack.enter_context(_opened(pool)) for pool in _open_pools(settings, machine)]
-        driver, metrics = _built(settings, machine, pools)
+        metrics = Metrics()
+        driver = build_driver(settings, _engines(settings, machine, metrics, stack))
+        metrics.watch_pools(driver.statistics.read)
         driver.recovery.run()
         if settings.metrics_address is not None:
             monitoring = MonitoringServer(metrics, is_ready=driver.services.health.is_ready)
@@ -88,39 +90,53 @@ def ready_node(settings: Settings, machine: Machine) -> Iterator[CsiServer]:
         )
 
 
-def _open_pools(settings: Settings, machine: Machine) -> Iterator[ReflinkDatasets]:
+def _open_pools(
+    settings: Settings, machine: Machine, stack: ExitStack
+) -> Sequence[ReflinkDatasets]:
+    """The pools that can be opened, until the stack ends; raises if none of them can.
+
+    One bad disk must not keep the volumes of the others from being served and let go of.
+    """
+    pools: list[ReflinkDatasets] = []
+    failures: dict[str, CsiZfsError] = {}
     for pool in settings.pools:
-        yield open_pool(
-            pool.path,
-            name=pool.name,
-            thin_ratio=pool.thin_ratio,
-            reserve_percent=pool.reserve_percent,
-            tools=machine.tools,
-        )
+        try:
+            opened = _open_pool(pool, machine)
+        except CsiZfsError as exc:
+            failures[pool.name] = exc
+        else:
+            stack.callback(opened.close)
+            pools.append(opened)
+    if not pools:
+        raise next(iter(failures.values()))
+    for name, failure in failures.items():
+        log.error("pool %s is not served until the driver is restarted: %s", name, failure)
+    return pools
 
 
-@contextmanager
-def _opened(pool: ReflinkDatasets) -> Iterator[ReflinkDatasets]:
-    try:
-        yield pool
-    finally:
-        pool.close()
+def _open_pool(pool: PoolSettings, machine: Machine) -> ReflinkDatasets:
+    return open_pool(
+        pool.path,
+        name=pool.name,
+        thin_ratio=pool.thin_ratio,
+        reserve_percent=pool.reserve_percent,
+        tools=machine.tools,
+    )
 
 
-def _built(
-    settings: Settings, machine: Machine, pools: Sequence[ReflinkDatasets]
-) -> tuple[Driver, Metrics]:
-    metrics = Metrics()
+def _engines(settings: Settings, machine: Machine, metrics: Metrics, stack: ExitStack) -> Engines:
+    # The mounter first: a wrong directory ends the start before any pool is mounted.
     runner = SystemRunner(default_timeout_s=settings.command_timeout_s)
-    engines = Engines(
+    mounter = machine.make_mounter(runner, settings.kubelet_dir)
+    pools = _open_pools(settings, machine, stack)
+    names = {pool.pool_name for pool in pools}
+    return Engines(
         pools=pools,
-        mounter=machine.make_mounter(runner, settings.kubelet_dir),
+        away_pool_names=[pool.name for pool in settings.pools if pool.name not in names],
+        mounter=mounter,
         state_store=StateDirectory(settings.state_dir, machine.tools.files),
         observe_extents=metrics.observe_extents,
     )
-    driver = build_driver(settings, engines)
-    metrics.watch_pools(driver.statistics.read)
-    return driver, metrics
 
 
 def _stop_signal() -> int:

@@ -1,6 +1,6 @@
 """Which service gets what: the one place where they are put together."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Self
@@ -34,6 +34,7 @@ class Engines:
     """What the services stand on; tests put fakes here."""
 
     pools: Sequence[DatasetManager]
+    away_pool_names: Collection[str] = ()
     mounter: Mounter
     state_store: StateStore
     observe_extents: Callable[[int], None]
@@ -81,7 +82,7 @@ class _Parts:
 
     @classmethod
     def of(cls, settings: Settings, engines: Engines) -> Self:
-        pools, locks = Pools(engines.pools), KeyedLocks()
+        pools, locks = Pools(engines.pools, away_names=engines.away_pool_names), KeyedLocks()
         node_state = NodeState(engines.state_store)
         return cls(
             pools=pools,

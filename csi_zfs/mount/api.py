@@ -32,6 +32,10 @@ class MountFlagError(InvalidRequestError):
     """The file system does not know the mount flag, or not together with the others."""
 
 
+class TargetRootError(UnavailableError):
+    """The directory below which targets lie is not there."""
+
+
 class TargetNotFoundError(NotFoundError):
     """Nothing is mounted at the path."""
 
@@ -129,7 +133,7 @@ class Mounter(Protocol):
 
         Raises:
             DeviceUnavailableError: it cannot be opened, or is not of the expected size.
-            DeviceBusyError: it is mounted, and would become read-only.
+            DeviceBusyError: its read-only state would change under what is mounted or bound.
         """
 
     def detach(self, data_path: DataPath) -> None:

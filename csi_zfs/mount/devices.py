@@ -34,6 +34,8 @@ class DataDevices:
                 device = self.loops.attach(data_path)
             else:
                 device = wait_for_device(data_path, self.clock)
+            if device.is_read_only != is_read_only:
+                _require_unused(device)
             with naming_holders(device, self.holders):
                 return with_read_only(device, is_read_only=is_read_only)
 
@@ -42,15 +44,23 @@ class DataDevices:
         device = self.find(data_path)
         if device is None:
             return
-        # A device that is only bound to a file is not busy for the kernel: once detached, its
-        # number, and with it the file, would show another volume's data.
-        if targets := mount_table.paths_of(device):
-            raise DeviceBusyError(f"{device.path} is in use at {', '.join(map(str, targets))}")
+        _require_unused(device)
         with translating(f"detaching {data_path.path}"), naming_holders(device, self.holders):
             if isinstance(data_path, ImageFile):
                 self.loops.detach(data_path.path)
             else:
                 require_unclaimed(device)
+
+
+def _require_unused(device: Device) -> None:
+    """Raise unless nothing in this mount namespace shows the device.
+
+    One that is only bound to a file is not busy for the kernel.  Yet whoever uses that file would
+    lose their writes by a switch to read-only; once detached, its number, and with it the file,
+    would show another volume's data.
+    """
+    if targets := mount_table.paths_of(device):
+        raise DeviceBusyError(f"{device.path} is in use at {', '.join(map(str, targets))}")
 
 
 def _find_node(node: DeviceNode) -> Device | None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from csi_zfs.mount.api import TargetBusyError, TargetPathError
+from csi_zfs.mount.api import TargetBusyError, TargetPathError, TargetRootError
 from csi_zfs.mount.syscalls import closing_descriptor, open_beneath
 
 _DIRECTORY_MODE = 0o750
@@ -32,8 +32,15 @@ class TargetTree:
     """
 
     def __init__(self, root: Path) -> None:
-        """Resolve the root once; callers may use its given and its resolved spelling."""
-        self._root = root.resolve(strict=True)
+        """Resolve the root once; callers may use its given and its resolved spelling.
+
+        Raises `TargetRootError`.
+        """
+        try:
+            self._root = root.resolve(strict=True)
+        except OSError as exc:
+            msg = f"{root} cannot be used: {exc.strerror}; make it, or set kubelet_dir to another"
+            raise TargetRootError(msg) from exc
         self._spellings = (root.absolute(), self._root)
 
     def mount_point_of(self, target: Path) -> str:

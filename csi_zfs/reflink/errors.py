@@ -19,7 +19,8 @@ class CloneTooSmallError(OutOfRangeError):
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DAMAGED_OBJECT = {errno.ELOOP, errno.ENOTDIR, errno.EISDIR}
 # The file system is broken, shut down, read-only or gone; or this process is short of what it needs
-# to reach it.  XFS reports damage of its own as EUCLEAN or EBADMSG, and EIO once it has shut down.
+# to reach it.  XFS reports damage of its own as EUCLEAN or EBADMSG, and EIO once it has shut down;
+# the block layer has words of its own for lost paths, bad media and failed integrity checks.
 _UNAVAILABLE = {
     errno.EIO,
     errno.EROFS,
@@ -32,6 +33,11 @@ _UNAVAILABLE = {
     errno.EMFILE,
     errno.ENFILE,
     errno.ENOMEM,
+    errno.ETIMEDOUT,
+    errno.ENOLINK,
+    errno.EREMOTEIO,
+    errno.EILSEQ,
+    errno.ENODATA,
 }
 
 

@@ -51,7 +51,11 @@ class PoolMounts:
         try:
             shown = self._run(*attach, "--direct-io=on", str(image))
         except PoolUnavailableError:
-            # Some file systems have no direct I/O; an error of another kind comes again.
+            # Some file systems have no direct I/O; an error of another kind comes again.  An older
+            # losetup has attached the image all the same, and there must not be a second device.
+            device = self.find_device(image)
+            if device is not None:
+                return device
             shown = self._run(*attach, str(image))
         return Path(shown.strip())
 
@@ -112,7 +116,10 @@ class PoolMounts:
             if self.find_device(image) is None:
                 return
             self._clock.wait(_PAUSE_S)
-        raise PoolBusyError(f"another process keeps the loop device of {image} open")
+        raise PoolBusyError(
+            f"another process, or a container that was started while the pool was mounted, keeps"
+            f" the loop device of {image}"
+        )
 
     def _run(self, *argv: str) -> str:
         try:

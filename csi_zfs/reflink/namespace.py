@@ -10,7 +10,12 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from csi_zfs.datasets.api import DatasetExistsError, HasDependentsError, RecordCorruptError
+from csi_zfs.datasets.api import (
+    DatasetExistsError,
+    HasDependentsError,
+    PoolUnavailableError,
+    RecordCorruptError,
+)
 from csi_zfs.reflink.journal import Journals
 from csi_zfs.reflink.layout import Layout
 from csi_zfs.reflink.objects import Objects, snapshot_leaves
@@ -41,10 +46,17 @@ class Namespace:
             raise DatasetExistsError(f"{name} exists")
 
     def publish(self, uid: str, name: str) -> None:
-        """Give the object in `t/<uid>` its name."""
+        """Give the object in `t/<uid>` its name.
+
+        Once it has the name, no fault is called "full": callers take that for "nothing was made"
+        (rules.md B10).
+        """
         with self._lock:
             self._move(self._layout.temporary(uid), name)
-        self._files.sync(self._layout.object(name).parent)
+        try:
+            self._files.sync(self._layout.object(name).parent)
+        except OSError as exc:
+            raise PoolUnavailableError(f"{name} is made, but not durably: {exc.strerror}") from exc
 
     def publish_all(self, moves: Sequence[Move]) -> None:
         """Give several snapshots their names: all, also across a crash, or none."""

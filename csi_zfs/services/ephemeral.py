@@ -107,6 +107,7 @@ class EphemeralVolumes:
                 return pool, pool.get(dataset_name)
             except DatasetNotFoundError:
                 continue
+        self.pools.require_all()
         return None
 
     def _make(

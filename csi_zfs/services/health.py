@@ -4,7 +4,7 @@ Of the driver itself.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from csi_zfs.datasets import names
@@ -101,13 +101,20 @@ class Health:
 
     def storage(self) -> tuple[HealthFinding, ...]:
         """The findings about the pools of this node, each reason once for each pool."""
-        return tuple(
+        findings = [
             HealthFinding(
-                finding.status, finding.reason, f"pool {pool.pool_name}: {finding.message}"
+                HealthStatus.INACCESSIBLE,
+                "PoolNotOpened",
+                f"pool {name}: it could not be opened when the driver started; its log says why",
             )
+            for name in self.pools.away_names
+        ]
+        findings += [
+            replace(finding, message=f"pool {pool.pool_name}: {finding.message}")
             for pool in self.pools
             for finding in pool.health()
-        )
+        ]
+        return tuple(findings)
 
     def is_ready(self) -> bool:
         """Whether the driver can serve: it can unless every pool is inaccessible."""

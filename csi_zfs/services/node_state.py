@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from csi_zfs.domain.capabilities import AccessMode, AccessType, VolumeCapability
-from csi_zfs.domain.errors import CorruptionError, InvalidRequestError
+from csi_zfs.domain.errors import CorruptionError, InvalidRequestError, UnavailableError
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -106,20 +106,41 @@ class NodeState:
         return next(owners, "")
 
     def save(self, state: VolumeState) -> None:
-        """Remember a state, durably; an idle one is forgotten."""
+        """Remember a state, durably; an idle one is forgotten.
+
+        Where the store cannot be written, a state that only says less than before is remembered in
+        memory alone: a full disk must not keep workloads from ending (rules.md B5), and a document
+        that says too much does no harm, because the mount table is asked as well.
+        """
         with self._guard:
             known = self._states.get(state.volume_id)
         if known == state:
             return
-        if state.is_idle:  # removed even where it is unknown: a save that failed may have left it
-            self._store.remove(state.volume_id)
-        else:
-            self._store.save(state.volume_id, format_state(state))
+        try:
+            self._write(state)
+        except UnavailableError as exc:
+            if known is None or not _says_less(state, known):
+                raise
+            log.warning("the node state of volume %s is not written: %s", state.volume_id, exc)
         with self._guard:
             if state.is_idle:
                 self._states.pop(state.volume_id, None)
             else:
                 self._states[state.volume_id] = state
+
+    def _write(self, state: VolumeState) -> None:
+        if state.is_idle:  # removed even where it is unknown: a save that failed may have left it
+            self._store.remove(state.volume_id)
+        else:
+            self._store.save(state.volume_id, format_state(state))
+
+
+def _says_less(state: VolumeState, known: VolumeState) -> bool:
+    return (
+        state.staged.items() <= known.staged.items()
+        and state.published.items() <= known.published.items()
+        and state.is_attached <= known.is_attached
+    )
 
 
 def format_state(state: VolumeState) -> bytes:

@@ -1,6 +1,6 @@
 """The pools of this node, by id and by name."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import TypeVar
 
@@ -17,6 +17,10 @@ class PoolNotServedError(PoolUnavailableError):
     """
 
 
+class PoolAwayError(PoolUnavailableError):
+    """A pool of the settings could not be opened: what is asked for may be on it."""
+
+
 class SamePoolError(PoolUnavailableError):
     """Two pools have one id: one is a copy of the other."""
 
@@ -26,10 +30,17 @@ class NoSuchPoolError(InvalidRequestError):
 
 
 class Pools:
-    """The pools that this driver owns; fixed for its life."""
+    """The pools that this driver owns; fixed for its life.
 
-    def __init__(self, managers: Iterable[DatasetManager]) -> None:
+    Those of the settings that could not be opened are known by name alone, and count: a name that
+    is found nowhere else may be on them.
+    """
+
+    def __init__(
+        self, managers: Iterable[DatasetManager], *, away_names: Collection[str] = ()
+    ) -> None:
         """Take the pools, in the order of the settings; raises `SamePoolError`."""
+        self._away_names = tuple(away_names)
         self._by_id: dict[str, DatasetManager] = {}
         for manager in managers:
             same = self._by_id.setdefault(manager.pool_id, manager)
@@ -39,6 +50,11 @@ class Pools:
                     f"{manager.pool_id}: one is a copy of the other, serve only one of them"
                 )
                 raise SamePoolError(msg)
+
+    @property
+    def away_names(self) -> Sequence[str]:
+        """The names of the pools that could not be opened."""
+        return self._away_names
 
     def __iter__(self) -> Iterator[DatasetManager]:
         """All pools."""
@@ -65,8 +81,10 @@ class Pools:
     def matching(self, pattern: str) -> list[DatasetManager]:
         """The pools whose name matches a name or pattern (`fast-*`), all for an empty one.
 
-        Raises `NoSuchPoolError`.
+        Raises `NoSuchPoolError`, and `PoolAwayError` if one of them could not be opened: a name
+        that is new here may be taken there, and one name must never make two volumes.
         """
+        self.require_all(pattern)
         found = [pool for pool in self if fnmatchcase(pool.pool_name, pattern or "*")]
         if not found:
             names = ", ".join(sorted(pool.pool_name for pool in self))
@@ -75,6 +93,16 @@ class Pools:
             )
             raise NoSuchPoolError(msg)
         return found
+
+    def require_all(self, pattern: str = "") -> None:
+        """Raise `PoolAwayError` unless all pools that match were opened."""
+        away = [name for name in self._away_names if fnmatchcase(name, pattern or "*")]
+        if away:
+            msg = (
+                f"pool {', '.join(away)} could not be opened (see the driver's log): "
+                "what is asked for may be there, so nothing was done"
+            )
+            raise PoolAwayError(msg)
 
     def roomiest(self, pattern: str, *, is_thick: bool) -> list[DatasetManager]:
         """The matching pools, the one that can take the largest volume first."""

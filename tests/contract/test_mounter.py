@@ -119,6 +119,21 @@ def test_attach_brings_the_device_to_the_wanted_read_only_state(
     assert not mounter.attach(image).is_read_only
 
 
+@pytest.mark.parametrize("is_read_only", [True, False])
+def test_attach_never_flips_a_device_that_is_bound(
+    world: World, image: ImageFile, *, is_read_only: bool
+) -> None:
+    """Its user would lose their writes, or a reader could write: whoever asks (rules.md A6)."""
+    device = world.mounter.attach(image, is_read_only=is_read_only)
+    world.mounter.bind_device(device, world.root / "pod")
+    with pytest.raises(DeviceBusyError):
+        world.mounter.attach(image, is_read_only=not is_read_only)
+    assert world.mounter.find_device(image) == device
+    world.mounter.unmount(world.root / "pod")
+    flipped = world.mounter.attach(image, is_read_only=not is_read_only)
+    assert flipped.is_read_only is not is_read_only
+
+
 def test_attach_read_only_while_mounted_is_busy(world: World) -> None:
     device, _ = staged(world)
     image = ImageFile(world.create_image("other").path.with_name("image"), IMAGE_BYTES)

@@ -2,6 +2,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
 import pytest
 
 from csi_zfs.rpc.generated import csi_pb2
@@ -74,3 +75,24 @@ def test_driver_that_does_not_start_is_reported_with_its_log() -> None:
 def start_with_wrong_settings(root: Path) -> None:
     with real_driver(root, settings={"no_such_setting": 1}):
         pytest.fail("the driver started with wrong settings")
+
+
+def test_pool_that_cannot_be_opened_keeps_the_others_from_nothing() -> None:
+    """rules.md B5: its loss is told, what may be on it is never "not found", the rest is served."""
+    with scratch_directory("driver-") as root:
+        pools = [
+            {"name": "fast", "path": str(root / "pool"), "size": "2Gi"},
+            {"name": "gone", "path": str(root / "gone"), "size": "2Gi"},
+        ]
+        with real_driver(root, settings={"pools": pools}) as driver:
+            client = driver.client
+            orchestrator = Orchestrator(client, driver.paths.kubelet_dir)
+            volume = client.create_volume("kept", parameters={"pool": "fast"})
+            published = orchestrator.publish("kept", volume.volume_id, mount_capability())
+            orchestrator.unpublish(published)
+            with pytest.raises(grpc.RpcError, match="StatusCode.UNAVAILABLE"):
+                client.create_volume("anywhere")
+            health = client.call(
+                client.node.NodeGetStorageHealth, csi_pb2.NodeGetStorageHealthRequest()
+            )
+            assert [found.reason for found in health.backend_health] == ["PoolNotOpened"]

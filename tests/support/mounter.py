@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from csi_zfs.domain.model import DataPath, Usage, UsageUnit
 from csi_zfs.mount.api import (
@@ -24,6 +25,9 @@ from csi_zfs.mount.api import (
     TargetNotFoundError,
 )
 from tests.support.mounter_core import FakeLoop, FakeMount, MounterCore, probe_image
+
+if TYPE_CHECKING:
+    from tests.support.disk import FakeImage
 
 _BYTES_PER_INODE = 16384
 
@@ -56,8 +60,8 @@ class FakeMounter(MounterCore):
                 msg = f"{data_path.path} is not of {data_path.size_bytes} bytes"
                 raise DeviceUnavailableError(msg)
             loop = self._loop_of(data_path)
-            if loop is not None and is_read_only and not loop.is_read_only:
-                self._require_unmounted(loop)
+            if loop is not None and is_read_only is not loop.is_read_only:
+                self._require_unused(loop)
             if loop is None:
                 with self._effect("attach"):
                     loop = FakeLoop(image, self._free_minor(), image.size_bytes)

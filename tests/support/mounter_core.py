@@ -160,6 +160,10 @@ class MounterCore:
         if any(mount.loop is loop and mount.fs_type for mount in self._mounts):
             raise DeviceBusyError(f"{loop.device().path} is mounted")
 
+    def _require_unused(self, loop: FakeLoop) -> None:
+        if any(mount.loop is loop for mount in self._mounts):
+            raise DeviceBusyError(f"{loop.device().path} is in use")
+
     def _top(self, mount_point: Path) -> FakeMount | None:
         here = [mount for mount in self._mounts if mount.mount_point == mount_point]
         return here[-1] if here else None

@@ -165,6 +165,9 @@ def test_filesystem_of_a_read_only_device_does_not_become_writable(
     read_only = node.mounter.attach(image, is_read_only=True)
     target = node.root / "stage"
     node.mounter.mount(MountRequest(read_only, target, "ext4", is_read_only=True))
+    with pytest.raises(DeviceBusyError, match=str(target)):
+        node.mounter.attach(image)
+    subprocess.run(["blockdev", "--setrw", read_only.path], check=True)  # by hand
     writable = node.mounter.attach(image)
     with pytest.raises(FilesystemDamagedError, match="read-only"):
         node.mounter.mount(MountRequest(writable, target, "ext4"))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from csi_zfs.mount.api import TargetBusyError, TargetPathError
+from csi_zfs.mount.api import TargetBusyError, TargetPathError, TargetRootError
 from csi_zfs.mount.targets import TargetTree
 
 
@@ -24,7 +24,7 @@ def tree(root: Path) -> TargetTree:
 
 
 def test_root_that_does_not_exist_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(TargetRootError, match="kubelet_dir"):
         TargetTree(tmp_path / "missing")
 
 

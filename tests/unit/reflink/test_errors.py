@@ -14,6 +14,7 @@ MEANINGS: dict[type[CsiZfsError], set[str]] = {
     PoolUnavailableError: {
         *("EIO", "EROFS", "ESHUTDOWN", "EUCLEAN", "EBADMSG", "ENODEV", "ENXIO", "ESTALE"),
         *("EMFILE", "ENFILE", "ENOMEM"),
+        *("ETIMEDOUT", "ENOLINK", "EREMOTEIO", "EILSEQ", "ENODATA"),
     },
     RecordCorruptError: {"ELOOP", "ENOTDIR", "EISDIR"},
 }

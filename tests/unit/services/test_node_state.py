@@ -1,6 +1,7 @@
 """What was asked of the node for each volume, and how it is stored."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from csi_zfs.domain.capabilities import FS_TYPES, MOUNT_FLAGS, AccessMode, AccessType
 from csi_zfs.domain.capabilities import VolumeCapability as Capability
+from csi_zfs.domain.errors import UnavailableError
 from csi_zfs.services.node_state import (
     NodeState,
     NodeStateCorruptError,
@@ -113,3 +115,29 @@ def test_path_below_one_of_a_volume_belongs_to_it() -> None:
     assert node_state.owner_of(TARGET / "in" / "it") == "volume-1"
     assert node_state.owner_of(TARGET.parent) == ""
     assert node_state.owner_of(TARGET.with_name(f"{TARGET.name}-not")) == ""
+
+
+def refuse(_point: str) -> None:
+    raise UnavailableError("the disk is full")
+
+
+@pytest.mark.expected_logs("node state of volume volume-1 is not written")
+@pytest.mark.parametrize(
+    "less", [IDLE, replace(STATE, published={}), replace(STATE, staged={}, is_attached=False)]
+)
+def test_state_that_says_less_is_remembered_though_it_cannot_be_written(less: VolumeState) -> None:
+    """rules.md B5: a full disk keeps no workload from ending."""
+    store = MemoryStateStore()
+    node_state = NodeState(store)
+    node_state.save(STATE)
+    store.effects = refuse
+    node_state.save(less)
+    assert (node_state.find("volume-1") or IDLE) == less
+
+
+def test_state_that_says_more_is_refused_where_it_cannot_be_written() -> None:
+    """The mount is made only after its document: too much knowledge, never too little."""
+    node_state = NodeState(MemoryStateStore(effects=refuse))
+    with pytest.raises(UnavailableError, match="full"):
+        node_state.save(STATE)
+    assert node_state.find("volume-1") is None

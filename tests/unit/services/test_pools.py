@@ -4,7 +4,13 @@ import pytest
 
 from csi_zfs.domain.errors import InvalidRequestError, NotFoundError, UnavailableError
 from csi_zfs.domain.sizes import GIB
-from csi_zfs.services.pools import NoSuchPoolError, PoolNotServedError, Pools, SamePoolError
+from csi_zfs.services.pools import (
+    NoSuchPoolError,
+    PoolAwayError,
+    PoolNotServedError,
+    Pools,
+    SamePoolError,
+)
 from tests.support.clock import FakeClock
 from tests.support.datasets import FakeDatasets
 from tests.support.disk import FakeDisk
@@ -73,3 +79,13 @@ def test_two_pools_of_one_id_are_refused_by_both_names() -> None:
     """A copied pool: nobody can say on which of the two a volume is."""
     with pytest.raises(SamePoolError, match="fast-1 and copy"):
         Pools([FAST, SLOW, pool("copy", 1)])
+
+
+def test_pool_that_was_not_opened_counts_for_every_pattern_that_it_matches() -> None:
+    """rules.md A5, B1: a name that is new here may be taken there."""
+    pools = Pools([FAST], away_names=["fast-2"])
+    for pattern in ("", "fast-*", "fast-2"):
+        with pytest.raises(PoolAwayError, match="fast-2"):
+            pools.matching(pattern)
+    assert pools.matching("fast-1") == [FAST]
+    assert pools.away_names == ("fast-2",)

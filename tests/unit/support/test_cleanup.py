@@ -24,7 +24,7 @@ def test_nothing_is_left_of_frozen_stacked_and_bound_mounts(tmp_path: Path) -> N
         node.mounter.format(device, "ext4")
         node.mounter.mount(MountRequest(device, node.root / "stage", "ext4"))
         node.mounter.bind(node.root / "stage", node.root / "pod", is_read_only=True)
-        subprocess.run(["mount", "--bind", node.root, node.root], check=True)
+        subprocess.run(["mount", "--bind", "--make-private", node.root, node.root], check=True)
         other = node.mounter.attach(node.create_image("other"))
         node.mounter.bind_device(other, node.root / "block")
         image.path.unlink()

@@ -1,11 +1,13 @@
 """A directory of small documents."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
 from csi_zfs.system.files import Files, temporary_of
-from csi_zfs.system.state_files import StateDirectory
+from csi_zfs.system.state_files import StateDirectory, StateDirectoryError
 
 KEY = "zfs1:00000000000000fa:v:pvc.json-1:0000000000000001"
 
@@ -46,3 +48,21 @@ def test_temporary_that_a_crash_left_is_no_document(state: StateDirectory, tmp_p
     temporary_of(tmp_path / "run" / "state" / f"{KEY}.json").write_bytes(b"torn")
     (tmp_path / "run" / "state" / "README").write_bytes(b"not ours")
     assert list(state.load()) == []
+
+
+class FullFiles(Files):
+    """A disk without room."""
+
+    def create(self, path: Path, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+
+def test_directory_that_cannot_be_written_is_unavailable_and_keeps_what_it_had(
+    state: StateDirectory, tmp_path: Path
+) -> None:
+    """rules.md B10: a fault of the disk is told by type."""
+    state.save(KEY, b"one")
+    full = StateDirectory(tmp_path / "run" / "state", FullFiles())
+    with pytest.raises(StateDirectoryError, match="No space left"):
+        full.save(KEY, b"two")
+    assert list(full.load()) == [(KEY, b"one")]

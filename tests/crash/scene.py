@@ -1,18 +1,24 @@
 """A fake node with volumes on it, called by their names: what workflows are written in.
 
-A crash takes the answer of a call away, and its caller knows no id then; so the verbs that undo look
-for the id where a caller would, in the listings of the driver.
+A crash takes the answer of a call away, and its caller knows no id then; so the verbs that undo
+look for the id where a caller would, in the listings of the driver.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from csi_zfs.domain.capabilities import AccessType, VolumeCapability
 from csi_zfs.domain.ids import EphemeralId, GroupSnapshotId, SnapshotId, VolumeId
 from csi_zfs.domain.model import ContentSource, GroupSnapshot, Snapshot, Volume
 from csi_zfs.domain.sizes import CapacityRange
+from csi_zfs.services.node_state import NodeState
+from tests.crash.points import CrashPoints
 from tests.support import builders
 from tests.support.builders import EPHEMERAL_ID, SIZE_BYTES, mount_capability
+from tests.support.files import CrashError
 from tests.support.node import FakeNode
+from tests.support.pool_core import no_effects
 
 LARGER_BYTES = 2 * SIZE_BYTES
 
@@ -166,6 +172,42 @@ class Scene:
             self.volume_ids[name], self._target_path(name, "pod-1"), CapacityRange(LARGER_BYTES)
         )
 
+    # --- the life of the driver ---
+
+    def restart(self) -> None:
+        """Let a new driver take over."""
+        self.node.clock.advance(1)
+        self.node.restart()
+
+    def count(self, step: "Step") -> tuple[str, ...]:
+        """Do a step; returns the points that it passed."""
+        points = CrashPoints()
+        with self._effects(points):
+            step(self)
+        return tuple(points.passed)
+
+    def crash(self, step: "Step", *, at: int | str) -> str:
+        """Cut a step short; returns the point, and fails if the step does not come there."""
+        with self._effects(CrashPoints(at)):
+            try:
+                step(self)
+            except CrashError as crash:
+                return str(crash)
+        raise AssertionError(f"point {at} was not reached")
+
+    def unknown_mounts(self) -> set[Path]:
+        """The mounts that the node's state, as it is stored, does not tell of."""
+        known = {path for state in NodeState(self.node.state_store) for path in state.paths}
+        return {mount.mount_point for mount in self.node.mounter._mounts} - known
+
+    @contextmanager
+    def _effects(self, points: CrashPoints) -> Iterator[None]:
+        self.node.effects = points
+        try:
+            yield
+        finally:
+            self.node.effects = no_effects
+
     def reboot(self) -> None:
         """Start the machine anew: what was mounted is not, and nobody remembers it."""
         self.node.state_store.documents.clear()
@@ -174,7 +216,7 @@ class Scene:
     def lose_mounts(self) -> None:
         """As `reboot`, but the state directory is kept: it is not where it should be."""
         self.node.mounter.reboot()
-        self.node.restart()
+        self.restart()
 
     # --- all of it, with data ---
 
@@ -204,3 +246,6 @@ class Scene:
 
     def _target_path(self, name: str, pod: str) -> Path:
         return builders.target_path(self.node.kubelet_dir, self.volume_ids[name], pod)
+
+
+Step = Callable[[Scene], object]

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.crash.disturbed import Run, a_run, points_of, undisturbed
-from tests.crash.end_state import EndState
+from tests.crash.disturbed import a_scene, points_of, undisturbed
+from tests.crash.end_state import EndState, end_state_of
+from tests.crash.scene import Scene
 from tests.crash.workflows import WORKFLOWS, Workflow
 
 # A start settles what nobody can use; it says so.
@@ -31,11 +32,11 @@ class Case:
         return f"{self.workflow}-{pool}-{self.number:02}-{self.point}"
 
     @contextmanager
-    def crashed(self) -> Iterator[Run]:
-        """A run that ended there."""
-        with a_run(self.workflow, dependent_clones=self.dependent_clones) as run:
-            assert run.crash(self.workflow.call, at=self.number) == self.point
-            yield run
+    def crashed(self) -> Iterator[Scene]:
+        """The scene after a call that ended there."""
+        with a_scene(self.workflow, dependent_clones=self.dependent_clones) as scene:
+            assert scene.crash(self.workflow.call, at=self.number) == self.point
+            yield scene
 
     def undisturbed(self, *, and_back: bool = False) -> EndState:
         """What a run leaves that nothing ended."""
@@ -55,22 +56,51 @@ CASES = list(cases())
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_call_repeated_after_crash_ends_as_undisturbed(case: Case) -> None:
-    with case.crashed() as run:
-        run.start()
-        answer = case.workflow.call(run.scene)
-        assert case.workflow.call(run.scene) == answer
-        assert run.end_state == case.undisturbed()
+    with case.crashed() as scene:
+        scene.restart()
+        answer = case.workflow.call(scene)
+        assert case.workflow.call(scene) == answer
+        assert end_state_of(scene.node) == case.undisturbed()
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.workflow.opposite], ids=str)
 def test_opposite_of_call_after_crash_ends_as_undisturbed(case: Case) -> None:
-    with case.crashed() as run:
-        run.start()
+    with case.crashed() as scene:
+        scene.restart()
         assert case.workflow.opposite is not None
-        case.workflow.opposite(run.scene)
-        end_state, undisturbed = run.end_state, case.undisturbed(and_back=True)
+        case.workflow.opposite(scene)
+        end_state, undisturbed = end_state_of(scene.node), case.undisturbed(and_back=True)
         for part in end_state.keys() - case.workflow.stays:
             assert end_state[part] == undisturbed[part]
-        case.workflow.call(run.scene)
-        case.workflow.opposite(run.scene)
-        assert run.end_state == undisturbed
+        case.workflow.call(scene)
+        case.workflow.opposite(scene)
+        assert end_state_of(scene.node) == undisturbed
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_start_after_crash_that_crashes_too_ends_as_undisturbed(case: Case) -> None:
+    with case.crashed() as scene:
+        points = scene.count(Scene.restart)
+    for number, point in enumerate(points):
+        with case.crashed() as scene:
+            assert scene.crash(Scene.restart, at=number) == point
+            scene.restart()
+            case.workflow.call(scene)
+            assert end_state_of(scene.node) == case.undisturbed(), point
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_crash_leaves_no_mount_that_the_node_state_does_not_know(case: Case) -> None:
+    """What node_state.py promises: too much knowledge, never too little."""
+    with case.crashed() as scene:
+        assert scene.unknown_mounts() == set()
+
+
+def test_points_of_all_workflows_cover_what_services_do() -> None:
+    """A new effect of a service belongs into a workflow."""
+    on_pools = {"create", "clone", "destroy", "retire", "snapshot", "destroy_snapshot", "resize"}
+    on_pools |= {"rename_snapshot", "set_user_properties"}
+    on_node = {"attach", "detach", "wipe", "format", "grow", "freeze", "thaw"}
+    on_node |= {"mount", "bind", "bind_device", "unmount", "remove"}
+    in_state = {"state.save", "state.remove"}
+    assert {case.point.partition(":")[0] for case in CASES} == on_pools | on_node | in_state

@@ -90,7 +90,7 @@ def test_pool_that_cannot_be_opened_keeps_the_others_from_nothing() -> None:
             volume = client.create_volume("kept", parameters={"pool": "fast"})
             published = orchestrator.publish("kept", volume.volume_id, mount_capability())
             orchestrator.unpublish(published)
-            with pytest.raises(grpc.RpcError, match="StatusCode.UNAVAILABLE"):
+            with pytest.raises(grpc.RpcError, match=r"StatusCode\.UNAVAILABLE"):
                 client.create_volume("anywhere")
             health = client.call(
                 client.node.NodeGetStorageHealth, csi_pb2.NodeGetStorageHealthRequest()

@@ -3,6 +3,8 @@
 import random
 from pathlib import Path
 
+from tests.property.canaries import STAGING, TARGET
+
 EPHEMERAL_ID = "csi-" + "e" * 64
 
 _MADE_BY_US = ("D-00000000000000aa", "v/D-00000000000000aa", "v/pvc-1@snap", "h-" + "0" * 32)
@@ -38,10 +40,10 @@ def paths(root: Path) -> list[str]:
 
     `root` has a link `out` that leads out of it.
     """
-    of_other = [f"{root}/plugins/canary/globalmount", f"{root}/pods/pod-1/canary"]
+    of_other = [f"{root}/{STAGING}", f"{root}/{TARGET}"]
     return [
         *of_other * 4,
-        f"{root}/pods/pod-1/canary/below",
+        f"{root}/{TARGET}/below",
         str(root),
         f"{root}/",
         f"{root}/..",

@@ -4,12 +4,11 @@ rules.md B8 and C1: nothing is INTERNAL or UNKNOWN, nothing ends the process, an
 but the targets and the objects that a request names.
 """
 
-import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import grpc
@@ -20,7 +19,8 @@ from hypothesis import strategies as st
 
 from csi_zfs.domain.ids import VolumeId
 from csi_zfs.rpc.generated import csi_pb2
-from tests.property.random_requests import Known, RequestMaker
+from tests.property.canaries import TARGET, plant_files, planted_files
+from tests.property.random_requests import EXPECTED, NOT_SERVED, Known, RequestMaker
 from tests.support import builders
 from tests.support.csi_messages import block_capability, mount_capability
 from tests.support.direct_driver import AbortedError, DirectDriver
@@ -39,22 +39,6 @@ SEEDS = st.binary(min_size=SEED_BYTES * REQUESTS_EACH, max_size=SEED_BYTES * REQ
         if (seed := int.from_bytes(data[at : at + SEED_BYTES]))
     ]
 )
-EXPECTED = {
-    grpc.StatusCode.OK,
-    grpc.StatusCode.INVALID_ARGUMENT,
-    grpc.StatusCode.NOT_FOUND,
-    grpc.StatusCode.ALREADY_EXISTS,
-    grpc.StatusCode.FAILED_PRECONDITION,
-    grpc.StatusCode.ABORTED,
-    grpc.StatusCode.OUT_OF_RANGE,
-    grpc.StatusCode.RESOURCE_EXHAUSTED,
-    grpc.StatusCode.UNAVAILABLE,  # an id of a pool that is elsewhere
-    grpc.StatusCode.DATA_LOSS,  # a block volume without a file system, asked for as one
-}
-# Answered with UNIMPLEMENTED by gRPC itself: the driver does not serve them.
-NOT_SERVED = {"ControllerPublishVolume", "ControllerUnpublishVolume"}
-
-Canaries = dict[str, object]
 
 
 @dataclass
@@ -75,7 +59,7 @@ class Guarded:
         self.node = FakeNode(directory, dependent_clones=dependent_clones)
         self.driver = DirectDriver(self.node.services, kubelet_dir=self.node.kubelet_dir)
         self.known = Known(self.node.kubelet_dir, secret="canary")
-        self._plant_files()
+        plant_files(directory, self.node.kubelet_dir)
         self._make_things()
         self.volume_id = self._plant_volume()
         self.before = dict(self._canaries())
@@ -106,14 +90,6 @@ class Guarded:
         for mount in self.node.mounter._mounts:
             assert mount.mount_point.is_relative_to(self.node.kubelet_dir)
 
-    def _plant_files(self) -> None:
-        canary = self.directory / "canary"
-        (canary / "empty").mkdir(parents=True)
-        (canary / "file").write_text("here")
-        (canary / "empty-file").touch()
-        (self.node.kubelet_dir / "out").symlink_to(self.directory)
-        (self.node.kubelet_dir / "file").write_text("here")
-
     def _make_things(self) -> None:
         """Of each kind one, so that requests are about something from the first on."""
         for name, capability in (("pvc-1", mount_capability()), ("pvc-2", block_capability())):
@@ -133,8 +109,10 @@ class Guarded:
 
     def _plant_volume(self) -> VolumeId:
         volume_id = self.node.volumes.create(builders.volume_spec("canary")).volume_id
-        self.node.publishing.stage(builders.stage_spec(self.node.kubelet_dir, volume_id))
-        self.node.publishing.publish(builders.publish_spec(self.node.kubelet_dir, volume_id))
+        root = self.node.kubelet_dir
+        self.node.publishing.stage(builders.stage_spec(root, volume_id))
+        spec = replace(builders.publish_spec(root, volume_id), target_path=root / TARGET)
+        self.node.publishing.publish(spec)
         self.node.image(volume_id).content["file"] = b"here"
         self.node.snapshots.create(
             snapshot_name="canary", source_volume_id=volume_id, parameters={}
@@ -151,18 +129,7 @@ class Guarded:
             [mount.mount_point for mount in self.node.mounter._mounts if mount.loop.image is image],
         )
         yield "snapshot", self.node.pool.get_snapshot("v/canary@canary")
-        root = self.node.kubelet_dir
-        for path in (self.directory, root / "file", root / "out", *_below(self.directory, root)):
-            status = path.lstat()
-            is_file = path.is_file() and not path.is_symlink()
-            content = path.read_bytes() if is_file else b""
-            yield str(path), (status.st_mode, status.st_uid, status.st_ino, content)
-
-
-def _below(directory: Path, left_out: Path) -> Iterator[Path]:
-    for parent, directories, files in os.walk(directory):
-        directories[:] = [name for name in directories if Path(parent, name) != left_out]
-        yield from (Path(parent, name) for name in (*directories, *files))
+        yield from planted_files(self.directory, self.node.kubelet_dir)
 
 
 @contextmanager

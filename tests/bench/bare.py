@@ -8,6 +8,7 @@ no record kept in memory, no gRPC.
 # ruff: noqa: PTH102, PTH104, PTH106, PTH108, PTH120 - as little around the system calls as can be
 
 import fcntl
+import itertools
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -22,17 +23,18 @@ RECORD = b"r" * 640
 
 
 class BareLoop:
-    """Volumes and snapshots as files below one directory."""
+    """Volumes and snapshots as files below one directory.  Thread-safe."""
 
     def __init__(self, root: Path) -> None:
         """Make the directory, which must not be there."""
         self._root = str(root)
+        self._numbers = itertools.count()
         for path in (root, root / "v", root / "t"):
             path.mkdir()
 
     def create(self, name: str) -> None:
         """Make an empty volume."""
-        made = f"{self._root}/t/{name}"
+        made = f"{self._root}/t/{next(self._numbers)}"
         os.mkdir(made, 0o700)
         image = os.open(f"{made}/image", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         os.ftruncate(image, MIB)
@@ -60,7 +62,7 @@ class BareLoop:
         self._take_apart(f"{self._root}/v/{volume}/@{snapshot}")
 
     def _copy(self, source: str, path: str) -> None:
-        made = f"{self._root}/t/made"
+        made = f"{self._root}/t/{next(self._numbers)}"
         os.mkdir(made, 0o700)
         origin = os.open(f"{source}/image", os.O_RDONLY)
         image = os.open(f"{made}/image", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
@@ -78,7 +80,7 @@ class BareLoop:
         _sync(os.path.dirname(path))
 
     def _take_apart(self, path: str) -> None:
-        taken = f"{self._root}/t/taken"
+        taken = f"{self._root}/t/{next(self._numbers)}"
         os.rename(path, taken)
         _sync(os.path.dirname(path))
         os.unlink(f"{taken}/image")

@@ -1,7 +1,8 @@
 """Sends calls to a server, from a process of its own.
 
-All clients live in that one process, each with a connection of its own: an event loop can send
-several times what a server in Python can answer, and leaves it a core.
+All clients live in that one process: one alone blocks, many share an event loop, each with a
+connection of its own.  That sends several times what a server in Python can answer, and leaves it a
+core.
 """
 
 import multiprocessing

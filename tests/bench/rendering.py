@@ -38,12 +38,12 @@ def to_markdown(section: Section) -> str:
 
 def page(sections: Sequence[Section], *, machine: str, command: str) -> str:
     """The whole Markdown page."""
-    head = (
-        "# Performance\n\n"
-        f"Measured by `{command}` on {machine}, with the pool's image on the machine's disk. Each\n"
-        "figure is a ratio of two values of the same run; none is a test, since a busy machine\n"
-        "would fail it. `ok` and `missed` say whether the target was reached in that run.\n"
+    note = (
+        f"Measured by `{command}` on {machine}, with the pool's image on the machine's disk. Each"
+        " figure is a ratio of two values of the same run; none is a test, since a busy machine"
+        " would fail it. `ok` and `missed` say whether that run reached the target."
     )
+    head = "\n".join(["# Performance", "", *textwrap.wrap(note, _COLUMNS), ""])
     return "\n".join([head, *(to_markdown(section) for section in sections)])
 
 

@@ -14,6 +14,7 @@ from tests.bench.workbench import CLIENTS, Workbench
 PROBE, PLUGIN_INFO = "Probe", "GetPluginInfo"
 CAPACITY, GET_VOLUME = "GetCapacity", "ControllerGetVolume"
 _READS = (PROBE, PLUGIN_INFO, CAPACITY, GET_VOLUME)
+_SERVED = "bare server"
 # They are that much shorter.
 _READS_PER_CALL = 5
 _PAGE = 100
@@ -54,7 +55,7 @@ def _note(bench: Workbench) -> str:
     )  # fmt: skip
     return (
         f"Calls a second with {CLIENTS} clients in one process, the servers in turns, on pools that"
-        f" have so many volumes. {mock} The empty server is gRPC in Python that does nothing."
+        f" have so many volumes. {mock} The bare server is the bare loop behind gRPC in Python."
     )
 
 
@@ -64,12 +65,9 @@ def _measured(bench: Workbench) -> _Measured:
     mocks = () if bench.why_no_mock else tuple(_mock(at) for at in volumes)
     for name, at in zip(mocks, volumes, strict=False):
         workers[name] = _worker(bench, bench.mock_with(at))
-    workers[_EMPTY] = _worker(bench, bench.floor)
+    workers[_SERVED] = _worker(bench, bench.bare_server)
     series = in_turns(workers, bench.amount.rounds, (*STEPS, *_READS))
     return _Measured(series, volumes, mocks)
-
-
-_EMPTY = "empty server"
 
 
 def _driver(volumes: int) -> str:

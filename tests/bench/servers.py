@@ -24,9 +24,10 @@ def mock_server(program: Path, socket_path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def floor_server(socket_path: Path) -> Iterator[Path]:
-    """The server in Python that does nothing; yields its socket."""
-    with _served([sys.executable, "-m", "tests.bench.floor", str(socket_path)], socket_path):
+def bare_server(socket_path: Path, directory: Path) -> Iterator[Path]:
+    """The bare loop behind gRPC, in a new directory; yields its socket."""
+    command = [sys.executable, "-m", "tests.bench.bare_server", str(socket_path), str(directory)]
+    with _served(command, socket_path):
         yield socket_path
 
 

@@ -15,7 +15,7 @@ from csi_zfs.reflink.place import Place
 from tests.bench import messages
 from tests.bench.load import Load
 from tests.bench.mock_build import CannotBuildError, ensure_mock
-from tests.bench.servers import floor_server, mock_server
+from tests.bench.servers import bare_server, mock_server
 from tests.support.process import POOL_NAME, RealDriver, real_driver
 
 CLIENTS = 8
@@ -71,9 +71,10 @@ class Workbench:
         return self._stack.enter_context(Load())
 
     @cached_property
-    def floor(self) -> Path:
-        """The socket of the server in Python that does nothing."""
-        return self._stack.enter_context(floor_server(self._root / "floor.sock"))
+    def bare_server(self) -> Path:
+        """The socket of the bare loop behind gRPC, on the file system of the first driver."""
+        directory = file_system_of(self.driver_with(self.amount.volumes[0])) / "bare-server"
+        return self._stack.enter_context(bare_server(self._root / "bare.sock", directory))
 
     @cached_property
     def mock_program(self) -> Path:

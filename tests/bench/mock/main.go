@@ -9,6 +9,8 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"strings"
+	"sync"
 	"syscall"
 
 	"google.golang.org/grpc"
@@ -16,7 +18,15 @@ import (
 	"k8s.io/kubernetes/test/e2e/storage/drivers/csi-test/mock/service"
 )
 
-func passThrough(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+var changing sync.Mutex
+
+// oneChangeAtATime lets calls that only look pass through. The mock looks a thing up under one lock and removes it under
+// another: two deletes at once end its process.
+func oneChangeAtATime(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	if strings.Contains(info.FullMethod, "/Create") || strings.Contains(info.FullMethod, "/Delete") {
+		changing.Lock()
+		defer changing.Unlock()
+	}
 	return handler(ctx, request)
 }
 
@@ -29,7 +39,7 @@ func main() {
 	}
 	mock := service.New(service.Config{DriverName: "mock.csi", EnableTopology: true, AttachLimit: 2})
 	server := driver.NewCSIDriver(&driver.CSIDriverServers{Controller: mock, Identity: mock, Node: mock})
-	if err := server.Start(listener, passThrough); err != nil {
+	if err := server.Start(listener, oneChangeAtATime); err != nil {
 		log.Fatal(err)
 	}
 	stopped := make(chan os.Signal, 1)

@@ -105,3 +105,16 @@ def test_snapshot_that_moved_in_this_moment_is_neither_absent_nor_lost(
     cut_short(node, lineage, "volume", "retire:after")
     entry = node.catalogue.read_snapshot(lineage.snapshot("snapshot", of="volume"))
     assert entry.dataset_name == f"v/D-{lineage.volume('volume').uid}"
+
+
+def test_delete_of_the_last_clone_ends_what_was_deleted_before_it(openzfs_node: FakeNode) -> None:
+    """rules.md A3, B1: the clone itself went, and the tombstone of its origin was not buried."""
+    lineage = Lineage(openzfs_node)
+    lineage.snapshot("snapshot", of="volume")
+    lineage.clone("clone", of="snapshot")
+    for name in ("volume", "snapshot"):
+        lineage.delete(name)
+    cut_short(openzfs_node, lineage, "clone", "destroy:after")
+    assert openzfs_node.names() == {f"v/D-{lineage.volume('volume').uid}"}
+    lineage.delete("clone")
+    assert openzfs_node.names() == set()

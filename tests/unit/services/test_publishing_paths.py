@@ -52,6 +52,17 @@ def test_path_of_another_volume_is_refused_and_left_alone(
     assert is_shown(node, volume_id, target)
 
 
+def test_target_is_free_for_another_volume_once_it_is_unpublished(
+    node: FakeNode, volume_id: VolumeId, other_id: VolumeId
+) -> None:
+    target = publish(node, volume_id)
+    node.publishing.unpublish(volume_id, target)
+    node.publishing.publish(replace(publish_spec(node.kubelet_dir, other_id), target_path=target))
+    assert is_shown(node, other_id, target)
+    node.publishing.unpublish(other_id, target)
+    assert publish(node, volume_id) == target
+
+
 def test_path_outside_the_kubelets_directory_is_refused(
     node: FakeNode, volume_id: VolumeId, tmp_path: Path
 ) -> None:

@@ -1,5 +1,8 @@
 """Volumes: list, expand, modify, validate, capacity."""
 
+from fractions import Fraction
+from pathlib import Path
+
 import pytest
 
 from csi_zfs.datasets.api import PoolFullError, UnsupportedFeatureError
@@ -15,6 +18,7 @@ from csi_zfs.services.pools import NoSuchPoolError
 from tests.support.builders import SIZE_BYTES, block_capability, mount_capability, volume_spec
 from tests.support.node import POOL_BYTES, FakeNode
 from tests.support.points import once, raising
+from tests.support.pool_state import Room
 
 UID = "0" * 15 + "1"
 HERE = {"topology.csi-zfs.io/node": "node-1"}
@@ -157,6 +161,18 @@ def test_capacity_is_what_the_roomiest_matching_pool_takes(two_pools: FakeNode) 
     assert room(provisioning="thick").available_bytes == POOL_BYTES
     with pytest.raises(NoSuchPoolError):
         room(pool="fast")
+
+
+def test_capacity_of_a_class_counts_as_its_volumes_do(tmp_path: Path) -> None:
+    """rules.md A13: thin volumes up to a ratio, thick ones at full size."""
+    node = FakeNode(tmp_path, room=Room(10 * GIB, thin_ratio=Fraction(3)))
+
+    def room(provisioning: str) -> int:
+        return node.volumes.capacity(
+            parameters={"provisioning": provisioning}, capabilities=[], topology=None
+        ).available_bytes
+
+    assert (room("thin"), room("thick")) == (30 * GIB, 10 * GIB)
 
 
 def test_capacity_says_what_a_create_takes(node: FakeNode) -> None:

@@ -27,7 +27,7 @@ from csi_zfs.services.sources import snapshot_key
 
 # What FICLONE was measured to take for one extent, with room for a slow disk; docs/performance.md
 # has the table.
-SECONDS_PER_EXTENT = 20e-6
+SECONDS_PER_EXTENT = 30e-6
 
 
 class GroupNotFoundError(NotFoundError):

@@ -71,7 +71,7 @@ class EphemeralVolumes:
         parameters, size_bytes = parse_ephemeral_parameters(spec.parameters)
         dataset_name = names.ephemeral_of(spec.ephemeral_id)
         use = Use(spec.capability, is_read_only=spec.is_read_only)
-        with self.locks.hold(exclusive=[dataset_name]):
+        with self.locks.hold(exclusive=[dataset_name, str(spec.target_path)]):
             require_own_path(spec.target_path, spec.ephemeral_id, self.node_state)
             self._require_same(spec, use)
             pool, dataset = self._find(dataset_name) or self._make(spec, parameters, size_bytes)
@@ -137,7 +137,7 @@ class EphemeralVolumes:
         `PoolUnavailableError`; what was unmounted stays unmounted.
         """
         dataset_name = names.ephemeral_of(ephemeral_id.text)
-        with self.locks.hold(exclusive=[dataset_name]):
+        with self.locks.hold(exclusive=[dataset_name, str(target_path)]):
             require_own_path(target_path, ephemeral_id.text, self.node_state)
             self.mounter.unmount(target_path)
             found = self._find(dataset_name)

@@ -2,7 +2,7 @@
 
 A handler that waits would pin a thread of the server past its caller's deadline; the caller repeats
 anyway.  All services share one key space, the dataset names below a pool's parent, because a create
-knows a name where a delete knows an id.
+knows a name where a delete knows an id; the paths on the node are in it too.
 A key is held by one writer or by any number of readers: a snapshot reads its source, a delete
 writes it.  See docs/explanation/concurrency.md.
 """

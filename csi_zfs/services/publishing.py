@@ -66,7 +66,7 @@ class Publishing:
             StagedElsewhereError, DifferentUseError: it is staged at another path, or in another
                 way.
         """
-        with self.locks.hold(exclusive=[names.dataset_of(spec.volume_id.leaf)]):
+        with self.locks.hold(exclusive=_keys(spec.volume_id, spec.staging_target_path)):
             self._stage(spec)
 
     def _stage(self, spec: StageSpec) -> None:
@@ -101,7 +101,7 @@ class Publishing:
 
         Raises `StillPublishedError`, `TargetBusyError`, `DeviceBusyError`.
         """
-        with self.locks.hold(exclusive=[names.dataset_of(volume_id.leaf)]):
+        with self.locks.hold(exclusive=_keys(volume_id, staging_target_path)):
             state = self._state(volume_id)
             require_own_path(staging_target_path, state.volume_id, self.node_state)
             published = [str(path) for path in state.published if self.mounter.mounted_at(path)]
@@ -127,7 +127,9 @@ class Publishing:
             PublishedElsewhereError: an access mode allows one target only, and there is another.
             DifferentUseError: it is published at this path in another way.
         """
-        with self.locks.hold(exclusive=[names.dataset_of(spec.volume_id.leaf)]):
+        with self.locks.hold(
+            exclusive=_keys(spec.volume_id, spec.staging_target_path, spec.target_path)
+        ):
             entry = self.catalogue.volume(spec.volume_id)
             require_fit(entry, spec.capability)
             state = self._live_state(entry)
@@ -187,7 +189,7 @@ class Publishing:
         if isinstance(volume_id, EphemeralId):
             self.ephemeral.unpublish(volume_id, target_path)
             return
-        with self.locks.hold(exclusive=[names.dataset_of(volume_id.leaf)]):
+        with self.locks.hold(exclusive=_keys(volume_id, target_path)):
             state = self._state(volume_id)
             require_own_path(target_path, state.volume_id, self.node_state)
             self.mounter.unmount(target_path)
@@ -259,3 +261,8 @@ class Publishing:
             if is_block or self.mounter.mounted_at(path)
         }
         return replace(state, staged=staged, published=published)
+
+
+def _keys(volume_id: VolumeId, *paths: Path) -> list[str]:
+    """The keys of a call: of two volumes that are to come to one path, one is refused."""
+    return [names.dataset_of(volume_id.leaf), *map(str, paths)]

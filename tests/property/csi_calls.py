@@ -124,16 +124,16 @@ class Calls:
     def _stage(self, volume_id: str, number: int, capability: Capability) -> Message:
         return csi_pb2.NodeStageVolumeRequest(
             volume_id=volume_id,
-            staging_target_path=self._staging_path(number),
+            staging_target_path=self._staging_path(volume_id, number),
             volume_capability=capability,
         )
 
     def unstage(self) -> st.SearchStrategy[Message]:
-        return st.builds(
-            csi_pb2.NodeUnstageVolumeRequest,
-            volume_id=self._ids("v"),
-            staging_target_path=NUMBERS.map(self._staging_path),
-        )
+        def of(volume_id: str, number: int) -> Message:
+            path = self._staging_path(volume_id, number)
+            return csi_pb2.NodeUnstageVolumeRequest(volume_id=volume_id, staging_target_path=path)
+
+        return st.builds(of, self._ids("v"), NUMBERS)
 
     def publish(self) -> st.SearchStrategy[Message]:
         def of(request: Message, target: int, *, is_read_only: bool) -> Message:
@@ -156,11 +156,12 @@ class Calls:
         )
 
     def stats(self) -> st.SearchStrategy[Message]:
-        return st.builds(
-            csi_pb2.NodeGetVolumeStatsRequest,
-            volume_id=self._ids("v"),
-            volume_path=NUMBERS.map(self._target_path) | NUMBERS.map(self._staging_path),
-        )
+        def of(volume_id: str, number: int, *, is_staged: bool) -> Message:
+            staging_path = self._staging_path(volume_id, number)
+            path = staging_path if is_staged else self._target_path(number)
+            return csi_pb2.NodeGetVolumeStatsRequest(volume_id=volume_id, volume_path=path)
+
+        return st.builds(of, self._ids("v"), NUMBERS, is_staged=st.booleans())
 
     def node_expand(self) -> st.SearchStrategy[Message]:
         return st.builds(
@@ -197,8 +198,10 @@ class Calls:
         gone = [*model.gone[kind][-3:], NEVER_MADE[kind]]
         return st.sampled_from([*living[kind] * 6, *gone])
 
-    def _staging_path(self, number: int) -> str:
-        return f"{self.root}/staging/{number}"
+    def _staging_path(self, volume_id: str, number: int) -> str:
+        """Mostly one of the volume's own, as the kubelet has it."""
+        name = volume_id.split(":")[3] if number == 1 else "shared"
+        return f"{self.root}/staging/{name}"
 
     def _target_path(self, number: int) -> str:
         return f"{self.root}/pods/{number}"

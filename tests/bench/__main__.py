@@ -68,9 +68,10 @@ def _measured(name: str, bench: Workbench) -> Section:
 
 
 def _machine() -> str:
+    linux = ".".join(platform.release().split(".")[:2])
     return (
-        f"{os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()},"
-        f" grpcio {grpc.__version__}"
+        f"{os.cpu_count()} cores, Linux {linux}, Python {platform.python_version()},"
+        f" grpcio {grpc.__version__}, with a load of {os.getloadavg()[0]:.1f} from others"
     )
 
 

@@ -39,7 +39,7 @@ def to_markdown(section: Section) -> str:
 def page(sections: Sequence[Section], *, machine: str, command: str) -> str:
     """The whole Markdown page."""
     note = (
-        f"Measured by `{command}` on {machine}, with the pool's image on the machine's disk. Each"
+        f"Measured by `{command}` on {machine}, and the pool's image on the machine's disk. Each"
         " figure is a ratio of two values of the same run; none is a test, since a busy machine"
         " would fail it. `ok` and `missed` say whether that run reached the target."
     )

@@ -7,9 +7,7 @@ answers to them in some order, or ABORTED for one that was refused.
 import copy
 import itertools
 import tempfile
-import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -30,59 +28,17 @@ from csi_zfs.rpc.generated import csi_pb2
 from csi_zfs.rpc.metrics import Metrics
 from csi_zfs.rpc.server import CsiServer
 from tests.property.csi_calls import Calls
-from tests.property.csi_model import Code, ModelDisk
+from tests.property.csi_model import Code, ModelDisk, Outcome
 from tests.property.csi_node_model import NodeModel
+from tests.property.pausing import LIMIT_S, Pause
 from tests.support.csi_client import CsiClient
 from tests.support.direct_driver import METHODS
 from tests.support.disk import FakeImage
 from tests.support.node import FakeNode
 from tests.support.pool_core import no_effects
 
-LIMIT_S = 20.0
 CONTENT_BYTES = 4
 contents = st.binary(min_size=CONTENT_BYTES, max_size=CONTENT_BYTES)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a call ended."""
-
-    request: Message
-    code: Code
-    answer: Message | None = None
-
-    def __str__(self) -> str:
-        return f"{type(self.request).__name__} {self.request} -> {self.code.name} {self.answer}"
-
-
-class Pause:
-    """Effects that hold a call at one of them, until it may go on.
-
-    Not for a `FakeMounter`, which holds a lock meanwhile.
-    """
-
-    def __init__(self, number: int) -> None:
-        self._left = number
-        self._may_go_on = threading.Event()
-        self._is_settled = threading.Event()
-
-    def __call__(self, _point: str) -> None:
-        self._left -= 1
-        if self._left == 0 and not self._is_settled.is_set():
-            self._is_settled.set()
-            assert self._may_go_on.wait(LIMIT_S)
-
-    def settle(self) -> None:
-        """Hold nothing any more: the call has ended."""
-        self._is_settled.set()
-
-    def await_settled(self) -> None:
-        """Wait until the call is held, or has ended."""
-        assert self._is_settled.wait(LIMIT_S)
-
-    def go_on(self) -> None:
-        """Let it go on."""
-        self._may_go_on.set()
 
 
 class DriverMachine(RuleBasedStateMachine):
@@ -160,8 +116,15 @@ class DriverMachine(RuleBasedStateMachine):
         pages = list(self.client.list_volumes(page_entries=size))
         assert all(len(page) == size for page in pages[:-1])
         assert [volume.volume_id for page in pages for volume in page] == sorted(self.model.volumes)
-        snapshots = itertools.chain(*self.client.list_snapshots(page_entries=size))
-        assert [one.snapshot_id for one in snapshots] == sorted(self.model.snapshots)
+        assert self._listed(size) == sorted(self.model.snapshots)
+        for volume_id in (*self.model.volumes, *self.model.gone["v"]):
+            known = self.model.snapshots.items()
+            own = sorted(key for key, one in known if one.source_id == volume_id)
+            assert self._listed(size, volume_id) == own
+
+    def _listed(self, page_entries: int, volume_id: str = "") -> list[str]:
+        pages = self.client.list_snapshots(page_entries=page_entries, volume_id=volume_id)
+        return [snapshot.snapshot_id for page in pages for snapshot in page]
 
     # --- what holds always ---
 
@@ -246,7 +209,7 @@ class DriverMachine(RuleBasedStateMachine):
         """Go to a state that the model comes to by these outcomes in some order."""
         for order in itertools.permutations(outcomes):
             model = copy.deepcopy(self.model)
-            if all(_explains(model, outcome) for outcome in order):
+            if all(model.explains(outcome) for outcome in order):
                 self.model = model
                 self.calls = Calls(model, self.calls.root)
                 return
@@ -299,18 +262,6 @@ class DriverMachine(RuleBasedStateMachine):
             )
         for snapshot_id in list(self.model.snapshots):
             self._call(csi_pb2.DeleteSnapshotRequest(snapshot_id=snapshot_id))
-
-
-def _explains(model: NodeModel, outcome: Outcome) -> bool:
-    """Whether the model answers so; it then goes on from there."""
-    if model.expect(outcome.request) is not outcome.code:
-        return False
-    try:
-        if outcome.answer is not None:
-            model.learn(outcome.request, outcome.answer)
-    except AssertionError:
-        return False
-    return True
 
 
 def _content_of(image: FakeImage, disk: ModelDisk) -> bytes:

@@ -18,6 +18,18 @@ MINIMUM_BYTES = {"ext4": 16 * MIB, "xfs": 300 * MIB, "": MIB}
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """How a call ended."""
+
+    request: Message
+    code: Code
+    answer: Message | None = None
+
+    def __str__(self) -> str:
+        return f"{type(self.request).__name__} {self.request} -> {self.code.name} {self.answer}"
+
+
+@dataclass(frozen=True)
 class Use:
     """How a path is in use."""
 
@@ -79,6 +91,17 @@ class CsiModel:
     def learn(self, request: Message, answer: Message) -> None:
         """Do what the driver did; fails where the answer cannot be right."""
         getattr(self, f"_learn_{type(request).__name__}", _nothing)(request, answer)
+
+    def explains(self, outcome: Outcome) -> bool:
+        """Whether the request can have ended so now; the model then goes on from there."""
+        if self.expect(outcome.request) is not outcome.code:
+            return False
+        try:
+            if outcome.answer is not None:
+                self.learn(outcome.request, outcome.answer)
+        except AssertionError:
+            return False
+        return True
 
     # --- volumes ---
 

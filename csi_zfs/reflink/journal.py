@@ -5,6 +5,7 @@ be when the pool is opened the next time.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from csi_zfs.reflink.kernel import read_small
@@ -21,17 +22,20 @@ class Journals:
         self._layout = layout
         self._files = files
 
-    def write(self, moves: Sequence[Move]) -> Path:
-        """Promise these moves; durable when this returns."""
-        path = self._layout.journal(moves[0].uid)
-        write_durably(self._files, path, encode_journal(moves))
-        return path
+    def path_for(self, moves: Sequence[Move]) -> Path:
+        """Where the journal of these moves is kept."""
+        return self._layout.journal(moves[0].uid)
+
+    def write(self, moves: Sequence[Move]) -> None:
+        """Promise these moves; durable when this returns, and after an error perhaps there."""
+        write_durably(self._files, self.path_for(moves), encode_journal(moves))
 
     def read(self, path: Path) -> list[Move]:
         """What a journal promises; raises `RecordCorruptError`."""
         return parse_journal(read_small(path.parent, path.name), path=path)
 
     def forget(self, path: Path) -> None:
-        """Remove a journal that is kept or taken back; durable when this returns."""
-        self._files.unlink(path)
+        """Remove a journal that is kept or taken back; durable when this returns; repeatable."""
+        with suppress(FileNotFoundError):
+            self._files.unlink(path)
         self._files.sync(self._layout.journals)

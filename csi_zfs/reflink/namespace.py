@@ -2,12 +2,16 @@
 
 A dataset's directory holds its snapshots, so "it has none" must stay true until it is moved away.
 All moves therefore share one lock, held for the renames alone (and for the journal of a group).
+
+A fault can leave a journal behind whose promise is kept or taken back.  No name changes before it
+is forgotten: the next start would bring back what was deleted since.
 """
 
 import logging
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from csi_zfs.datasets.api import (
@@ -20,7 +24,7 @@ from csi_zfs.reflink.journal import Journals
 from csi_zfs.reflink.layout import Layout
 from csi_zfs.reflink.objects import Objects, snapshot_leaves
 from csi_zfs.reflink.records import Move
-from csi_zfs.reflink.workshop import OWN_FILES
+from csi_zfs.reflink.workshop import OWN_FILES, is_whole_snapshot
 from csi_zfs.system.files import Files
 
 _log = logging.getLogger(__name__)
@@ -38,6 +42,7 @@ class Namespace:
         self._files = files
         self._objects = objects
         self._journals = Journals(layout, files)
+        self._unsettled: dict[Path, Sequence[Move]] = {}
         self._lock = threading.Lock()
 
     def require_free(self, name: str) -> None:
@@ -51,7 +56,7 @@ class Namespace:
         Once it has the name, no fault is called "full": callers take that for "nothing was made"
         (rules.md B10).
         """
-        with self._lock:
+        with self._changing_names():
             self._move(self._layout.temporary(uid), name)
         try:
             self._files.sync(self._layout.object(name).parent)
@@ -60,35 +65,40 @@ class Namespace:
 
     def publish_all(self, moves: Sequence[Move]) -> None:
         """Give several snapshots their names: all, also across a crash, or none."""
-        with self._lock:
+        with self._changing_names():
             for move in moves:
                 self.require_free(move.snapshot_name)
-            journal = self._journals.write(moves)
+            journal = self._journals.path_for(moves)
+            self._unsettled[journal] = moves
             try:
+                self._journals.write(moves)
                 self._move_all(moves)
             except Exception:  # for example a directory that had to grow on a full pool
                 self._move_back(moves)
-                self._journals.forget(journal)
+                self._settle(journal, moves)
                 raise
-        self._sync_parents(moves)
-        self._journals.forget(journal)
+        self._settle(journal, moves)
 
     def publish_the_rest(self, journal: Path) -> None:
         """Keep the promise of a journal that a crash left; raises `RecordCorruptError`.
 
-        A snapshot that cannot get its name any more (nothing but damage explains it) is logged.
+        A group of which something is neither whole in `t/` nor under its name was taken back, or
+        deleted in part: nothing more of it gets a name.  A snapshot that cannot get its name any
+        more (nothing but damage explains it) is logged.
         """
         moves = self._journals.read(journal)
-        for move in moves:
-            if os.path.lexists(self._layout.temporary(move.uid)):
-                self._publish_or_log(move)
-        self._sync_parents(moves)
-        self._journals.forget(journal)
+        if all(self._is_whole(move) for move in moves):
+            for move in moves:
+                if os.path.lexists(self._layout.temporary(move.uid)):
+                    self._publish_or_log(move)
+        else:
+            _log.warning("snapshot %s of a group was cut short", moves[0].snapshot_name)
+        self._settle(journal, moves)
 
     def rename(self, name: str, new_name: str) -> None:
         """Give a dataset (with its snapshots) or a snapshot another name beside the old one."""
         path = self._layout.object(name)
-        with self._lock:
+        with self._changing_names():
             self._move(path, new_name)
         self._files.sync(path.parent)
 
@@ -100,11 +110,23 @@ class Namespace:
             RecordCorruptError: something lies in it that the driver did not make.
         """
         path, temporary = self._layout.object(name), self._layout.temporary(uid)
-        with self._lock:
+        with self._changing_names():
             self._require_bare(name)
             self._files.rename_new(path, temporary)
         self._files.sync(path.parent)
         return temporary
+
+    @contextmanager
+    def _changing_names(self) -> Iterator[None]:
+        with self._lock:
+            for journal, moves in list(self._unsettled.items()):
+                self._settle(journal, moves)
+            yield
+
+    def _settle(self, journal: Path, moves: Sequence[Move]) -> None:
+        self._sync_parents(moves)
+        self._journals.forget(journal)
+        self._unsettled.pop(journal, None)
 
     def _require_bare(self, name: str) -> None:
         contents = self._objects.contents(name)
@@ -129,7 +151,12 @@ class Namespace:
             temporary = self._layout.temporary(move.uid)
             if not os.path.lexists(temporary):
                 self._files.rename_new(self._layout.snapshot(move.snapshot_name), temporary)
-        self._sync_parents(moves)
+
+    def _is_whole(self, move: Move) -> bool:
+        temporary = self._layout.temporary(move.uid)
+        if os.path.lexists(temporary):
+            return is_whole_snapshot(temporary, move.snapshot_name)
+        return os.path.lexists(self._layout.snapshot(move.snapshot_name))
 
     def _publish_or_log(self, move: Move) -> None:
         try:

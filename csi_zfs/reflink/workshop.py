@@ -1,10 +1,13 @@
 """The directory `t/`: making objects whole before they get a name, and taking objects apart."""
 
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from csi_zfs.reflink.kernel import read_small
 from csi_zfs.reflink.layout import IMAGE, RECORD, Layout
+from csi_zfs.reflink.records import parse_snapshot
 from csi_zfs.system.files import Files, remove_if_there, temporary_of
 
 OWN_FILES = (IMAGE, temporary_of(Path(RECORD)).name, RECORD)
@@ -51,3 +54,19 @@ class Workshop:
         for name in OWN_FILES:
             remove_if_there(self._files.unlink, directory / name)
         remove_if_there(self._files.remove_directory, directory)
+
+
+def is_whole_snapshot(directory: Path, name: str) -> bool:
+    """Whether a snapshot in `t/` has all its files, so that it can be given this name.
+
+    Raises `RecordCorruptError` where it has them and its record is damaged.
+    """
+    image, record = directory / IMAGE, directory / RECORD
+    try:
+        modes = [path.lstat().st_mode for path in (image, record)]
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    if not all(map(stat.S_ISREG, modes)):
+        return False
+    snapshot = parse_snapshot(read_small(directory, RECORD), name=name, path=record)
+    return image.lstat().st_size >= snapshot.size_bytes

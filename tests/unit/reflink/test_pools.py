@@ -461,16 +461,63 @@ def test_open_with_a_damaged_journal_keeps_what_was_promised_and_says_so(path: P
     again.close()
 
 
+def promise(datasets: ReflinkDatasets, snapshot_name: str) -> Path:
+    journal = top_of(datasets) / "j" / "0123456789abcdef.json"
+    journal.write_bytes(encode_journal([Move("0123456789abcdef", snapshot_name)]))
+    return journal
+
+
+def require_opens_empty(path: Path) -> None:
+    again = open_pool(path, name="pool")
+    assert again.health() == ()
+    assert list(again.list_snapshots()) == []
+    assert list((top_of(again) / "t").iterdir()) == []
+    assert list((top_of(again) / "j").iterdir()) == []
+    again.close()
+
+
 @pytest.mark.expected_logs("snapshot v/gone@s of a group is lost")
 def test_open_with_a_journal_that_cannot_be_kept_logs_it_and_goes_on(path: Path) -> None:
     """Nothing but damage explains it, and the pool must open (rules.md B8)."""
     datasets = open_pool(path, name="pool")
-    half_made(datasets)
-    journal = top_of(datasets) / "j" / "0123456789abcdef.json"
-    journal.write_bytes(encode_journal([Move("0123456789abcdef", "v/gone@s")]))
+    datasets.create(NewDataset("v/a", MIB))
+    datasets.snapshot([NewSnapshot("v/a@s")])
+    top = top_of(datasets)
+    (top / "v" / "a" / "@s").rename(top / "t" / "0123456789abcdef")
+    promise(datasets, "v/gone@s")
+    datasets.close()
+    require_opens_empty(path)
+
+
+@pytest.mark.parametrize("missing", ["image", "record.json"])
+@pytest.mark.expected_logs("snapshot v/a@s of a group was cut short")
+def test_open_clears_what_was_promised_and_is_half_taken_apart(path: Path, missing: str) -> None:
+    """rules.md B1: it was taken back or deleted."""
+    datasets = open_pool(path, name="pool")
+    datasets.create(NewDataset("v/a", MIB))
+    datasets.snapshot([NewSnapshot("v/a@s")])
+    top = top_of(datasets)
+    half = (top / "v" / "a" / "@s").rename(top / "t" / "0123456789abcdef")
+    (half / missing).unlink()
+    promise(datasets, "v/a@s")
+    datasets.close()
+    require_opens_empty(path)
+
+
+@pytest.mark.expected_logs("a journal is damaged")
+def test_open_keeps_what_was_promised_and_has_a_damaged_record(path: Path) -> None:
+    """Its data is there, and a person may mend it."""
+    datasets = open_pool(path, name="pool")
+    datasets.create(NewDataset("v/a", MIB))
+    promised = half_made(datasets)
+    (promised / "image").write_bytes(bytes(MIB))
+    journal = promise(datasets, "v/a@s")
     datasets.close()
     again = open_pool(path, name="pool")
-    assert again.health() == ()
-    assert list((top_of(again) / "t").iterdir()) == []
-    assert list((top_of(again) / "j").iterdir()) == []
+    [finding] = again.health()
+    assert finding.reason == "JournalDamaged"
+    assert str(promised) in finding.message
+    assert list(again.list_snapshots()) == []
+    assert journal.exists()
+    assert promised.exists()
     again.close()

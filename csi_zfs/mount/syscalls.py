@@ -17,7 +17,6 @@ _MOVE_MOUNT = 429
 _FSOPEN = 430
 _FSCONFIG = 431
 _FSMOUNT = 432
-_OPENAT2 = 437
 _MOUNT_SETATTR = 442
 
 _AT_FDCWD = -100
@@ -28,9 +27,6 @@ _MOVE_EMPTY_PATHS = 0x04 | 0x40
 _FSCONFIG_SET_FLAG = 0
 _FSCONFIG_SET_STRING = 1
 _FSCONFIG_CMD_CREATE = 6
-_RESOLVE_NO_MAGICLINKS = 0x02
-_RESOLVE_NO_SYMLINKS = 0x04
-_RESOLVE_BENEATH = 0x08
 _UMOUNT_NOFOLLOW = 8
 _FALLOC_KEEP_SIZE = 1
 _FALLOC_PUNCH_HOLE = 2
@@ -41,10 +37,6 @@ MOUNT_ATTR_RDONLY = 0x01
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
-
-
-class _OpenHow(ctypes.Structure):
-    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
 
 
 class _MountAttr(ctypes.Structure):
@@ -63,15 +55,6 @@ def closing_descriptor(descriptor: int) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-def open_beneath(directory: int, relative: str, flags: int) -> int:
-    """Open a path below an open directory; a symbolic link or a way out raises (ELOOP, EXDEV)."""
-    resolve = _RESOLVE_BENEATH | _RESOLVE_NO_SYMLINKS | _RESOLVE_NO_MAGICLINKS
-    how = _OpenHow(flags=flags | os.O_CLOEXEC, mode=0, resolve=resolve)
-    return _syscall(
-        _OPENAT2, directory, os.fsencode(relative), ctypes.byref(how), ctypes.sizeof(how)
-    )
 
 
 def open_filesystem(fs_type: str) -> int:

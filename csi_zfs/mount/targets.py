@@ -12,7 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from csi_zfs.mount.api import TargetBusyError, TargetPathError, TargetRootError
-from csi_zfs.mount.syscalls import closing_descriptor, open_beneath
+from csi_zfs.mount.syscalls import closing_descriptor
+from csi_zfs.system.opening import open_below
 
 _DIRECTORY_MODE = 0o750
 _FILE_MODE = 0o640
@@ -105,7 +106,7 @@ class TargetTree:
     def _open(self, relative: Path, flags: int) -> int:
         with closing_descriptor(os.open(self._root, _DIRECTORY | os.O_CLOEXEC)) as root:
             try:
-                return open_beneath(root, str(relative), flags)
+                return open_below(root, str(relative), flags)
             except OSError as exc:
                 if exc.errno not in _WRONG_PATH:
                     raise

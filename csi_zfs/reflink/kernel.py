@@ -6,13 +6,13 @@ import os
 import signal
 import struct
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from csi_zfs.datasets.api import DatasetBusyError
 from csi_zfs.reflink.sealed import MAX_BYTES
 from csi_zfs.system.clock import Clock
-from csi_zfs.system.files import opened
+from csi_zfs.system.opening import open_below, opened
 
 _FS_IOC_FIEMAP = 0xC020660B
 _FIEMAP = struct.Struct("=QQLLLL")
@@ -26,21 +26,21 @@ _FILE = os.O_RDONLY | os.O_NONBLOCK
 _BLOCK_DEVICES = Path("/sys/block")
 
 
-def read_small(base: Path, *parts: str) -> bytes:
+def read_small(base: Path, relative: str) -> bytes:
     """The content of a small file below a directory, through no symbolic link.
 
     Raises plain `OSError`s that name the whole path.  What is larger than any record of ours is cut
     off, and so fails its digest.
     """
     try:
-        with ExitStack() as stack:
-            directory = stack.enter_context(opened(base, _DIRECTORY))
-            for part in parts[:-1]:
-                directory = stack.enter_context(opened(part, _DIRECTORY, directory=directory))
-            file = stack.enter_context(opened(parts[-1], _FILE, directory=directory))
+        with opened(base, _DIRECTORY) as directory:
+            file = open_below(directory, relative, _FILE)
+        try:
             return os.read(file, min(os.fstat(file).st_size, MAX_BYTES) + 1)
+        finally:
+            os.close(file)
     except OSError as exc:
-        raise OSError(exc.errno, exc.strerror, str(base.joinpath(*parts))) from exc
+        raise OSError(exc.errno, exc.strerror, f"{base}/{relative}") from exc
 
 
 def extent_count(path: Path) -> int:

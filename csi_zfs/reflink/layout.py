@@ -11,6 +11,7 @@ An object's directory appears under its name, and vanishes from it, by one renam
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from csi_zfs.datasets.names import VOLUMES, split_snapshot
@@ -25,28 +26,28 @@ _DATASET = re.compile(rf"{VOLUMES}/{_LEAF}", re.ASCII)
 _SNAPSHOT = re.compile(rf"{VOLUMES}/{_LEAF}@{_LEAF}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Layout:
     """The paths of one pool; no name outside the grammar becomes a path (rules.md C1)."""
 
     root: Path
 
-    @property
+    @cached_property
     def anchor(self) -> Path:
         """The file that says which pool this is."""
         return self.root / "pool.json"
 
-    @property
+    @cached_property
     def volumes(self) -> Path:
         """The directory of all datasets."""
         return self.root / VOLUMES
 
-    @property
+    @cached_property
     def temporaries(self) -> Path:
         """The directory of what is being made or destroyed."""
         return self.root / "t"
 
-    @property
+    @cached_property
     def journals(self) -> Path:
         """The directory of the journals."""
         return self.root / "j"
@@ -61,17 +62,32 @@ class Layout:
 
     def dataset(self, name: str) -> Path:
         """The directory of a dataset; raises `InvalidNameError`."""
-        if _DATASET.fullmatch(name) is None:
-            raise InvalidNameError(f"{name[:128]!r} is not the name of a dataset")
-        return self.root / name
+        return self.root / place_of_dataset(name)
 
     def snapshot(self, name: str) -> Path:
         """The directory of a snapshot; raises `InvalidNameError`."""
-        if _SNAPSHOT.fullmatch(name) is None:
-            raise InvalidNameError(f"{name[:128]!r} is not the name of a snapshot")
-        dataset_name, leaf = split_snapshot(name)
-        return self.root / dataset_name / f"{SNAPSHOT_MARK}{leaf}"
+        return self.root / place_of_snapshot(name)
 
     def object(self, name: str) -> Path:
         """The directory of a dataset or a snapshot; raises `InvalidNameError`."""
-        return self.snapshot(name) if SNAPSHOT_MARK in name else self.dataset(name)
+        return self.root / place_of(name)
+
+
+def place_of(name: str) -> str:
+    """Where a dataset or a snapshot lies below the root; raises `InvalidNameError`."""
+    return place_of_snapshot(name) if SNAPSHOT_MARK in name else place_of_dataset(name)
+
+
+def place_of_dataset(name: str) -> str:
+    """Where a dataset lies below the root; raises `InvalidNameError`."""
+    if _DATASET.fullmatch(name) is None:
+        raise InvalidNameError(f"{name[:128]!r} is not the name of a dataset")
+    return name
+
+
+def place_of_snapshot(name: str) -> str:
+    """Where a snapshot lies below the root; raises `InvalidNameError`."""
+    if _SNAPSHOT.fullmatch(name) is None:
+        raise InvalidNameError(f"{name[:128]!r} is not the name of a snapshot")
+    dataset_name, leaf = split_snapshot(name)
+    return f"{dataset_name}/{SNAPSHOT_MARK}{leaf}"

@@ -15,7 +15,7 @@ from csi_zfs.datasets.api import (
 from csi_zfs.datasets.names import dataset_of, snapshot_of
 from csi_zfs.reflink.errors import InvalidNameError
 from csi_zfs.reflink.kernel import read_small
-from csi_zfs.reflink.layout import RECORD, SNAPSHOT_MARK
+from csi_zfs.reflink.layout import RECORD, SNAPSHOT_MARK, place_of_dataset, place_of_snapshot
 from csi_zfs.reflink.records import (
     encode_dataset,
     encode_snapshot,
@@ -49,15 +49,17 @@ class Objects:
 
     def dataset(self, name: str) -> Dataset:
         """Read a dataset; raises `DatasetNotFoundError`, `RecordCorruptError`."""
-        path = self._layout.dataset(name) / RECORD
+        record = f"{place_of_dataset(name)}/{RECORD}"
         with self._noting(name), self._root.working(name):
-            return parse_dataset(self._read(path), name=name, path=path)
+            data = read_small(self._layout.root, record)
+            return parse_dataset(data, name=name, path=f"{self._layout.root}/{record}")
 
     def snapshot(self, name: str) -> DatasetSnapshot:
         """Read a snapshot; raises `DatasetNotFoundError`, `RecordCorruptError`."""
-        path = self._layout.snapshot(name) / RECORD
+        record = f"{place_of_snapshot(name)}/{RECORD}"
         with self._noting(name), self._root.working(name):
-            return parse_snapshot(self._read(path), name=name, path=path)
+            data = read_small(self._layout.root, record)
+            return parse_snapshot(data, name=name, path=f"{self._layout.root}/{record}")
 
     def entry(self, name: str) -> Dataset | DatasetSnapshot:
         """Read a dataset or a snapshot; raises as they do."""
@@ -122,10 +124,6 @@ class Objects:
                 yield self._damaged[name]
             except RecordCorruptError as exc:
                 yield exc
-
-    def _read(self, path: Path) -> bytes:
-        root = self._layout.root
-        return read_small(root, *path.relative_to(root).parts)
 
     def _write(self, directory: Path, data: bytes) -> None:
         write_durably(self._files, directory / RECORD, data)

@@ -8,9 +8,10 @@ before and after each single effect.
 import ctypes
 import fcntl
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
+
+from csi_zfs.system.opening import opened
 
 _RENAME_NOREPLACE = 1
 _AT_FDCWD = -100
@@ -23,20 +24,6 @@ def _checked(result: int, path: Path) -> None:
     if result != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), str(path))
-
-
-@contextmanager
-def opened(path: Path | str, flags: int, *, directory: int | None = None) -> Iterator[int]:
-    """A descriptor of `path` for the length of a `with` block.
-
-    A relative path is looked up in `directory`, an open one.  The last component is never followed
-    where it is a symbolic link; a new file is for its owner only.
-    """
-    descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600, dir_fd=directory)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 class Files:

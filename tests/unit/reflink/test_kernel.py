@@ -25,7 +25,7 @@ def image(tmp_path: Path) -> Path:
 def test_read_small_reads_below_a_directory(tmp_path: Path, image: Path) -> None:
     (tmp_path / "v" / "a").mkdir(parents=True)
     image.rename(tmp_path / "v" / "a" / "record.json")
-    assert read_small(tmp_path, "v", "a", "record.json") == b"x" * 4096
+    assert read_small(tmp_path, "v/a/record.json") == b"x" * 4096
 
 
 @pytest.mark.parametrize("link", ["v", "v/a", "v/a/record.json"])
@@ -38,13 +38,13 @@ def test_read_small_follows_no_link_anywhere(tmp_path: Path, link: str) -> None:
     (pool / link).rename(tmp_path / "moved")
     (pool / link).symlink_to(elsewhere / link)
     with pytest.raises(OSError, match=r"record\.json") as raised:
-        read_small(pool, "v", "a", "record.json")
+        read_small(pool, "v/a/record.json")
     assert raised.value.errno in {errno.ELOOP, errno.ENOTDIR}
 
 
 def test_read_small_names_the_whole_path_of_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as raised:
-        read_small(tmp_path, "v", "a")
+        read_small(tmp_path, "v/a")
     assert raised.value.filename == str(tmp_path / "v" / "a")
 
 

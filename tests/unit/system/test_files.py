@@ -8,7 +8,6 @@ import pytest
 
 from csi_zfs.system.files import (
     Files,
-    opened,
     remove_if_there,
     temporary_of,
     write_all,
@@ -178,19 +177,6 @@ def test_removal_of_a_missing_file_is_no_error_and_a_dangling_link_is_there(reco
     record.symlink_to("nowhere")
     remove_if_there(Files().unlink, record)
     assert not record.is_symlink()
-
-
-def test_opened_below_a_directory_closes_its_descriptor(record: Path) -> None:
-    record.write_bytes(OLD)
-    flags = os.O_RDONLY
-    with (
-        opened(record.parent, flags | os.O_DIRECTORY) as directory,
-        opened(record.name, flags, directory=directory) as descriptor,
-    ):
-        assert os.read(descriptor, 100) == OLD
-        assert not os.get_inheritable(descriptor)
-    with pytest.raises(OSError, match="Bad file descriptor"):
-        os.fstat(descriptor)
 
 
 def test_write_all_writes_all_though_the_kernel_takes_little_at_a_time(

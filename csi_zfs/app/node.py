@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from csi_zfs.app.wiring import Engines, build_driver
+from csi_zfs.app.wiring import Driver, Engines, build_driver, identity_of
 from csi_zfs.domain.errors import CsiZfsError
 from csi_zfs.mount.api import Mounter
 from csi_zfs.mount.linux import LinuxMounter
@@ -52,9 +52,13 @@ def serve_node(settings: Settings, machine: Machine | None = None) -> int:
         logging.getLevelNamesMapping()[settings.log_level.upper()],
         fields_of_call=fields_of_call,
     )
-    stop = _stop_signal()
-    with ready_node(settings, machine or Machine()) as server:
-        server.start()
+    stop, metrics = _stop_signal(), Metrics()
+    with (
+        _identified_server(settings, metrics) as server,
+        _recovered_driver(settings, machine or Machine(), metrics) as driver,
+    ):
+        server.serve(driver.services)
+        log.info("ready")
         os.read(stop, 1)
         log.info("stopping")
         if not server.stop(grace_s=settings.shutdown_grace_s):
@@ -70,24 +74,36 @@ def _end_at_once() -> None:
 
 
 @contextmanager
-def ready_node(settings: Settings, machine: Machine) -> Iterator[CsiServer]:
-    """A server that has only to be started, over pools that are open until the block ends."""
+def _identified_server(settings: Settings, metrics: Metrics) -> Iterator[CsiServer]:
+    """A server that says who it is, and that it is not ready; stopped if the block fails."""
+    server = CsiServer(
+        identity_of(settings),
+        socket_path=settings.socket_path,
+        kubelet_dir=settings.kubelet_dir,
+        metrics=metrics,
+        thread_count=settings.rpc_threads,
+    )
     with ExitStack() as stack:
-        metrics = Metrics()
+        if settings.metrics_address is not None:
+            monitoring = MonitoringServer(metrics, is_ready=server.is_ready)
+            monitoring.start(*settings.metrics_address)
+            stack.callback(monitoring.stop)
+        server.start()
+        try:
+            yield server
+        except BaseException:
+            server.stop(grace_s=0)
+            raise
+
+
+@contextmanager
+def _recovered_driver(settings: Settings, machine: Machine, metrics: Metrics) -> Iterator[Driver]:
+    """The driver, with nothing left of the end before; its pools are open until the block ends."""
+    with ExitStack() as stack:
         driver = build_driver(settings, _engines(settings, machine, metrics, stack))
         metrics.watch_pools(driver.statistics.read)
         driver.recovery.run()
-        if settings.metrics_address is not None:
-            monitoring = MonitoringServer(metrics, is_ready=driver.services.health.is_ready)
-            monitoring.start(*settings.metrics_address)
-            stack.callback(monitoring.stop)
-        yield CsiServer(
-            driver.services,
-            socket_path=settings.socket_path,
-            kubelet_dir=settings.kubelet_dir,
-            metrics=metrics,
-            thread_count=settings.rpc_threads,
-        )
+        yield driver
 
 
 def _open_pools(

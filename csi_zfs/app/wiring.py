@@ -90,7 +90,7 @@ class _Parts:
             locks=locks,
             node_state=node_state,
             mounter=engines.mounter,
-            identity=_identity_of(settings),
+            identity=identity_of(settings),
             quiescence=Quiescence(
                 node_state, engines.mounter, locks, freeze_limit_s=settings.freeze_limit_s
             ),
@@ -160,7 +160,8 @@ def _publishing(parts: _Parts, detaching: Detaching) -> Publishing:
     )
 
 
-def _identity_of(settings: Settings) -> Identity:
+def identity_of(settings: Settings) -> Identity:
+    """Who the driver of these settings is."""
     return Identity(
         settings.driver_name, version("csi-zfs"), settings.node_id, settings.topology_key
     )

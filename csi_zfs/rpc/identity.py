@@ -1,10 +1,12 @@
 """The Identity service."""
 
+from collections.abc import Callable
+
 import grpc
 from google.protobuf.wrappers_pb2 import BoolValue
 
 from csi_zfs.rpc.generated import csi_pb2, csi_pb2_grpc
-from csi_zfs.rpc.services import Services
+from csi_zfs.services.identity import Identity
 
 _Service = csi_pb2.PluginCapability.Service
 _Expansion = csi_pb2.PluginCapability.VolumeExpansion
@@ -21,9 +23,9 @@ _CAPABILITIES = csi_pb2.GetPluginCapabilitiesResponse(
 class IdentityServer(csi_pb2_grpc.IdentityServicer):
     """Answers who the driver is; takes no lock and starts no work."""
 
-    def __init__(self, services: Services) -> None:
-        self._identity = services.identity
-        self._health = services.health
+    def __init__(self, identity: Identity, is_ready: Callable[[], bool]) -> None:
+        self._identity = identity
+        self._is_ready = is_ready
 
     def GetPluginInfo(
         self, request: csi_pb2.GetPluginInfoRequest, context: grpc.ServicerContext
@@ -43,4 +45,4 @@ class IdentityServer(csi_pb2_grpc.IdentityServicer):
         self, request: csi_pb2.ProbeRequest, context: grpc.ServicerContext
     ) -> csi_pb2.ProbeResponse:
         """Whether it can serve now."""
-        return csi_pb2.ProbeResponse(ready=BoolValue(value=self._health.is_ready()))
+        return csi_pb2.ProbeResponse(ready=BoolValue(value=self._is_ready()))

@@ -14,12 +14,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import MappingProxyType, TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 import grpc
 from google.protobuf.message import DecodeError, Message
 
-from csi_zfs.domain.errors import InvalidRequestError, OutcomeUnknownError
+from csi_zfs.domain.errors import InvalidRequestError, OutcomeUnknownError, UnavailableError
 from csi_zfs.rpc.access_log import AccessLog
 from csi_zfs.rpc.metrics import MethodMetrics, Metrics
 from csi_zfs.rpc.status import Status, status_for
@@ -33,6 +33,10 @@ _current_call: ContextVar[Mapping[str, str]] = ContextVar("current_call", defaul
 
 class CallExpiredError(OutcomeUnknownError):
     """The caller no longer waits; nothing was begun."""
+
+
+class DriverStartingError(UnavailableError):
+    """The pools are still being read, and what a crash left is being finished: try again."""
 
 
 class MalformedMessageError(InvalidRequestError):
@@ -80,17 +84,18 @@ class _Outcome:
 
 
 class InterceptedMethod:
-    """One method of a service, from bytes to bytes.  Thread-safe."""
+    """One method of a service, from bytes to bytes.  Thread-safe.
+
+    Whoever has a servicer sets `handler`; before that, calls are refused.
+    """
 
     # Under this name gRPC looks for threads that serve the method instead of the server's own.
     experimental_thread_pool: ThreadPoolExecutor | None = None
 
-    def __init__(
-        self, name: str, request_type: type[Message], handler: Handler, *, shared: "Interceptor"
-    ) -> None:
+    def __init__(self, name: str, request_type: type[Message], *, shared: "Interceptor") -> None:
+        self.handler: Handler = _refuse_early
         self._name = name
         self._request_type = request_type
-        self._handler = handler
         self._log = AccessLog(name)
         self._metrics: MethodMetrics = shared.metrics.of_method(name)
         self._shared = shared
@@ -117,7 +122,7 @@ class InterceptedMethod:
             _refuse_expired(context)
             request = _parse(self._request_type, data)
             self._log.begun(request, call)
-            reply = self._handler(request, context)
+            reply = self.handler(request, context)
             return _Outcome((request, reply), reply.SerializeToString())
         except Exception as exc:  # noqa: BLE001 - the one place where any error becomes a status
             failure = status_for(exc)
@@ -139,15 +144,17 @@ class Interceptor:
         self._numbers = itertools.count(1)
         metrics.watch_in_flight(lambda: self.in_flight.count)
 
-    def intercept(
-        self, name: str, request_type: type[Message], handler: Handler
-    ) -> InterceptedMethod:
+    def intercept(self, name: str, request_type: type[Message]) -> InterceptedMethod:
         """The method with everything around it."""
-        return InterceptedMethod(name, request_type, handler, shared=self)
+        return InterceptedMethod(name, request_type, shared=self)
 
     def next_request_id(self) -> str:
         """An id that no other call of any driver process has."""
         return f"{self._prefix}-{next(self._numbers)}"
+
+
+def _refuse_early(_request: Message, _context: grpc.ServicerContext) -> NoReturn:
+    raise DriverStartingError("the driver is starting and reads its pools: try again in a moment")
 
 
 def _refuse_expired(context: grpc.ServicerContext) -> None:

@@ -59,7 +59,10 @@ class _Handler(BaseHTTPRequestHandler):
             case "/healthz" if self.server.is_ready():
                 return _Page(HTTPStatus.OK, b"ok\n")
             case "/healthz":
-                return _Page(HTTPStatus.SERVICE_UNAVAILABLE, b"no pool can be reached\n")
+                return _Page(
+                    HTTPStatus.SERVICE_UNAVAILABLE,
+                    b"the driver is starting, or no pool can be reached\n",
+                )
             case _:
                 return _Page(HTTPStatus.NOT_FOUND, b"there are /metrics and /healthz\n")
 

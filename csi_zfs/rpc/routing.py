@@ -1,5 +1,6 @@
 """Which methods a server answers: those that its servicers define; all others are UNIMPLEMENTED."""
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -9,36 +10,42 @@ from csi_zfs.rpc.generated import csi_pb2
 from csi_zfs.rpc.interceptors import InterceptedMethod, Interceptor
 
 
-def add_service(
-    server: grpc.Server,
-    service_name: str,
-    servicer: object,
-    *,
-    interceptor: Interceptor,
-    thread_pool: ThreadPoolExecutor | None = None,
-) -> None:
-    """Let the server answer a service of csi.proto, on threads of its own if there are some."""
-    methods = intercepted_methods(service_name, servicer, interceptor)
-    for method in methods.values():
-        method.experimental_thread_pool = thread_pool
-    server.add_registered_method_handlers(
-        csi_pb2.DESCRIPTOR.services_by_name[service_name].full_name,
-        # Without serializers gRPC hands bytes in and out.
-        {name: grpc.unary_unary_rpc_method_handler(method) for name, method in methods.items()},
-    )
+class ServedService:
+    """One service of csi.proto: its calls are refused until there is a servicer.
 
+    A server must know its methods before it starts, and the pools are read after that.
+    """
 
-def intercepted_methods(
-    service_name: str, servicer: object, interceptor: Interceptor
-) -> dict[str, InterceptedMethod]:
-    """The methods of a service that the servicer's class itself defines, by name."""
-    service = csi_pb2.DESCRIPTOR.services_by_name[service_name]
-    return {
-        method.name: interceptor.intercept(
-            f"/{service.full_name}/{method.name}",
-            GetMessageClass(method.input_type),
-            getattr(servicer, method.name),
+    def __init__(self, service_name: str, servicer_type: type, interceptor: Interceptor) -> None:
+        service = csi_pb2.DESCRIPTOR.services_by_name[service_name]
+        self._full_name = service.full_name
+        self._methods = {
+            method.name: interceptor.intercept(
+                f"/{service.full_name}/{method.name}", GetMessageClass(method.input_type)
+            )
+            for method in service.methods
+            if method.name in vars(servicer_type)
+        }
+
+    @property
+    def methods(self) -> Mapping[str, InterceptedMethod]:
+        """The methods that the servicer's class itself defines, by name."""
+        return self._methods
+
+    def add_to(self, server: grpc.Server, thread_pool: ThreadPoolExecutor | None = None) -> None:
+        """Let the server route calls here, on threads of their own if there are some."""
+        for method in self._methods.values():
+            method.experimental_thread_pool = thread_pool
+        server.add_registered_method_handlers(
+            self._full_name,
+            # Without serializers gRPC hands bytes in and out.
+            {
+                name: grpc.unary_unary_rpc_method_handler(method)
+                for name, method in self._methods.items()
+            },
         )
-        for method in service.methods
-        if method.name in vars(type(servicer))
-    }
+
+    def serve_by(self, servicer: object) -> None:
+        """Answer calls from now on."""
+        for name, method in self._methods.items():
+            method.handler = getattr(servicer, name)

@@ -229,11 +229,12 @@ class DriverMachine(RuleBasedStateMachine):
     def _start(self) -> None:
         socket_path = Path(self.directory.name).resolve() / "csi.sock"
         self.server = CsiServer(
-            self.node.services,
+            self.node.services.identity,
             socket_path=socket_path,
             kubelet_dir=self.node.kubelet_dir,
             metrics=Metrics(),
         )
+        self.server.serve(self.node.services)
         self.server.start()
         self.client = CsiClient(socket_path, timeout_s=LIMIT_S)
         assert self.client.is_ready(within_s=LIMIT_S)

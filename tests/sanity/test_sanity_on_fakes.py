@@ -52,11 +52,12 @@ def served_fakes(root: Path, features: Features) -> Iterator[Path]:
     driver = build_driver(settings, engines)
     driver.recovery.run()
     server = CsiServer(
-        driver.services,
+        driver.services.identity,
         socket_path=settings.socket_path,
         kubelet_dir=settings.kubelet_dir,
         metrics=metrics,
     )
+    server.serve(driver.services)
     server.start()
     try:
         yield settings.socket_path

@@ -13,10 +13,10 @@ from csi_zfs.rpc.controller import ControllerServer
 from csi_zfs.rpc.generated import csi_pb2
 from csi_zfs.rpc.group_controller import GroupControllerServer
 from csi_zfs.rpc.identity import IdentityServer
-from csi_zfs.rpc.interceptors import Interceptor
+from csi_zfs.rpc.interceptors import InterceptedMethod, Interceptor
 from csi_zfs.rpc.metrics import Metrics
 from csi_zfs.rpc.node import NodeServer
-from csi_zfs.rpc.routing import intercepted_methods
+from csi_zfs.rpc.routing import ServedService
 from csi_zfs.rpc.services import Services
 
 METHODS: dict[str, MethodDescriptor] = {
@@ -71,16 +71,16 @@ class DirectDriver:
         """Wrap the handlers as the server does."""
         interceptor = Interceptor(metrics or Metrics(), monotonic_s=monotonic_s)
         servicers = {
-            "Identity": IdentityServer(services),
+            "Identity": IdentityServer(services.identity, services.health.is_ready),
             "Controller": ControllerServer(services),
             "GroupController": GroupControllerServer(services),
             "Node": NodeServer(services, kubelet_dir=kubelet_dir),
         }
-        self.methods = {
-            name: method
-            for service_name, servicer in servicers.items()
-            for name, method in intercepted_methods(service_name, servicer, interceptor).items()
-        }
+        self.methods: dict[str, InterceptedMethod] = {}
+        for service_name, servicer in servicers.items():
+            service = ServedService(service_name, type(servicer), interceptor)
+            service.serve_by(servicer)
+            self.methods |= service.methods
 
     def call(
         self, method: str, request: Message | bytes, context: FakeContext | None = None

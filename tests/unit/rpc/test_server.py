@@ -59,7 +59,7 @@ def new_server(
     socket_path: Path, recording: RecordingServices, *, thread_count: int = 4
 ) -> CsiServer:
     return CsiServer(
-        recording.services,
+        recording.services.identity,
         socket_path=socket_path,
         kubelet_dir=Path(examples.KUBELET_DIR),
         metrics=Metrics(),
@@ -73,6 +73,7 @@ def serving(
 ) -> Iterator[CsiServer]:
     server = new_server(socket_path, recording, thread_count=thread_count)
     server.start()
+    server.serve(recording.services)
     try:
         yield server
     finally:
@@ -115,6 +116,29 @@ def test_server_answers_at_a_socket_for_root_alone(
     """rules.md C9."""
     assert probe(channel)
     assert stat.S_IMODE(socket_path.lstat().st_mode) == 0o600
+
+
+def test_server_says_who_it_is_before_its_pools_are_read(
+    socket_path: Path, recording: RecordingServices
+) -> None:
+    """rules.md B9: GetPluginInfo has one second; the rest is tried again, and then served."""
+    server = new_server(socket_path, recording)
+    server.start()
+    try:
+        with connected(socket_path) as channel:
+            stub = csi_pb2_grpc.IdentityStub(channel)
+            info = stub.GetPluginInfo(csi_pb2.GetPluginInfoRequest(), timeout=TIMEOUT_S)
+            assert info.name == recording.services.identity.driver_name
+            assert stub.GetPluginCapabilities(csi_pb2.GetPluginCapabilitiesRequest()).capabilities
+            assert not probe(channel)
+            get = csi_pb2_grpc.ControllerStub(channel).ControllerGetVolume
+            assert refusal(get.future(GET, timeout=TIMEOUT_S)) is grpc.StatusCode.UNAVAILABLE
+            assert recording.calls == []
+            server.serve(recording.services)
+            assert probe(channel)
+            assert get(GET, timeout=TIMEOUT_S).volume.volume_id == str(VOLUME_ID)
+    finally:
+        server.stop(grace_s=0)
 
 
 @pytest.mark.parametrize("authority", AUTHORITIES)
@@ -257,6 +281,8 @@ def test_of_several_servers_started_at_once_one_wins(
     socket_path: Path, recording: RecordingServices
 ) -> None:
     servers = [new_server(socket_path, recording) for _ in range(8)]
+    for server in servers:
+        server.serve(recording.services)
     with ThreadPoolExecutor(len(servers)) as pool:
         starts = [pool.submit(server.start) for server in servers]
         wait(starts)

@@ -1,13 +1,11 @@
 """The end of deleted things whose snapshots or clones lived on.
 
 A deleted volume with dependents is a tombstone; a deleted snapshot with clones is renamed and
-destroyed deferred.  Each
-delete ends by looking one step up: the tombstone that lost its last dependent goes, and so on up
-the chain.
+destroyed deferred.  Each delete ends by looking one step up: the tombstone that lost its last
+dependent goes, and so on up the chain.
 """
 
 import logging
-from collections.abc import Iterable
 
 from csi_zfs.datasets import names
 from csi_zfs.datasets.api import (
@@ -18,6 +16,7 @@ from csi_zfs.datasets.api import (
     HasDependentsError,
     RecordCorruptError,
 )
+from csi_zfs.services.contents import PoolContents
 
 log = logging.getLogger(__name__)
 
@@ -48,22 +47,21 @@ def bury_origin(pool: DatasetManager, origin: str) -> None:
         bury(pool, names.split_snapshot(origin)[0])
 
 
-def finish_deletes(pool: DatasetManager) -> None:
-    """Do what a crash left undone.
+def finish_deletes(contents: PoolContents) -> None:
+    """Do what a crash left undone on the pool that holds this.
 
     Deferred destroys of renamed snapshots, and tombstones that nobody needs.  Raises
     `DatasetBusyError` if somebody has one of those open; by then all others are done.
     """
-    for snapshot in _readable(pool.list_snapshots()):
+    for snapshot in contents.readable_snapshots():
         if names.is_deferred_snapshot(snapshot.name) and not snapshot.is_deferred:
-            destroy_deferred(pool, snapshot)
+            destroy_deferred(contents.pool, snapshot)
     busy: list[DatasetBusyError] = []
-    for dataset in pool.list():
-        if not isinstance(dataset, RecordCorruptError):
-            try:
-                bury(pool, dataset.name)
-            except DatasetBusyError as exc:
-                busy.append(exc)
+    for dataset in contents.readable_datasets():
+        try:
+            bury(contents.pool, dataset.name)
+        except DatasetBusyError as exc:
+            busy.append(exc)
     if busy:
         raise busy[0]
 
@@ -74,7 +72,3 @@ def destroy_deferred(pool: DatasetManager, snapshot: DatasetSnapshot) -> None:
         pool.destroy_snapshot(snapshot.name, uid=snapshot.uid, is_deferred=True)
     except DatasetNotFoundError:
         log.debug("snapshot %s went by itself", snapshot.name)
-
-
-def _readable(items: Iterable[DatasetSnapshot | RecordCorruptError]) -> Iterable[DatasetSnapshot]:
-    return [item for item in items if not isinstance(item, RecordCorruptError)]

@@ -9,19 +9,18 @@ pool itself: `read_volume`, `read_snapshot`.
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TypeVar
 
 from csi_zfs.datasets import names
 from csi_zfs.datasets.api import DatasetNotFoundError, RecordCorruptError
 from csi_zfs.domain.errors import NotFoundError
 from csi_zfs.domain.ids import SnapshotId, VolumeId
 from csi_zfs.services import records
+from csi_zfs.services.contents import PoolContents
 from csi_zfs.services.entries import SnapshotEntry, VolumeEntry, entry_of_snapshot, entry_of_volume
 from csi_zfs.services.index import Index
 from csi_zfs.services.pools import Pools
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 
 class VolumeNotFoundError(NotFoundError):
@@ -41,37 +40,34 @@ class Catalogue(Index):
         self._pools = pools
         self._damaged: dict[str, RecordCorruptError] = {}
 
-    def load(self) -> None:
-        """Read everything from the pools anew.
+    def load(self, contents: Iterable[PoolContents]) -> None:
+        """Know what is on the pools, and nothing else.
 
         What cannot be read is logged, and the rest is served.
         """
         with self._guard:
             self._damaged = {}
-            self.refill(self._read_volumes(), self._read_snapshots())
+            found = list(contents)
+            for one in found:
+                for damage in one.damages():
+                    self._note_damage(damage.name, damage)
+            self.refill(self._volumes_in(found), self._snapshots_in(found))
 
-    def _read_volumes(self) -> Iterator[VolumeEntry]:
-        for pool in self._pools:
-            for dataset in self._readable(pool.list()):
+    def _volumes_in(self, contents: Iterable[PoolContents]) -> Iterator[VolumeEntry]:
+        for one in contents:
+            for dataset in one.readable_datasets():
                 is_other = names.is_tombstone(dataset.name) or names.is_ephemeral(dataset.name)
                 if not is_other and records.is_our_volume(dataset.user_properties):
                     with self._noting_damage(dataset.name):
-                        yield entry_of_volume(pool, dataset)
+                        yield entry_of_volume(one.pool, dataset)
 
-    def _read_snapshots(self) -> Iterator[SnapshotEntry]:
-        for pool in self._pools:
-            for snapshot in self._readable(pool.list_snapshots()):
+    def _snapshots_in(self, contents: Iterable[PoolContents]) -> Iterator[SnapshotEntry]:
+        for one in contents:
+            for snapshot in one.readable_snapshots():
                 is_deleted = snapshot.is_deferred or names.is_deferred_snapshot(snapshot.name)
                 if not is_deleted and records.is_our_snapshot(snapshot.user_properties):
                     with self._noting_damage(snapshot.name):
-                        yield entry_of_snapshot(pool, snapshot)
-
-    def _readable(self, items: Iterable[T | RecordCorruptError]) -> Iterator[T]:
-        for item in items:
-            if isinstance(item, RecordCorruptError):
-                self._note_damage(item.name, item)
-            else:
-                yield item
+                        yield entry_of_snapshot(one.pool, snapshot)
 
     @contextmanager
     def _noting_damage(self, name: str) -> Iterator[None]:

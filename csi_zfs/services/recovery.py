@@ -11,6 +11,7 @@ from csi_zfs.domain.ids import VolumeId
 from csi_zfs.mount.api import Mounter
 from csi_zfs.services.burial import finish_deletes
 from csi_zfs.services.catalogue import Catalogue
+from csi_zfs.services.contents import PoolContents
 from csi_zfs.services.detaching import Detaching
 from csi_zfs.services.node_state import NodeState, VolumeState
 from csi_zfs.services.pools import Pools
@@ -31,14 +32,14 @@ class Recovery:
     def run(self) -> None:
         """Thaw, finish deletes, load the catalogue, let go of devices that nobody uses."""
         self._for_each_state(self._thaw)
-        for pool in self.pools:
+        contents = [PoolContents.of(pool) for pool in self.pools]
+        for one in contents:
             try:
-                finish_deletes(pool)
-            except (
-                DatasetBusyError
-            ) as exc:  # its holder keeps the driver from nothing (rules.md B8)
+                finish_deletes(one)
+            except DatasetBusyError as exc:  # one holder keeps nobody from starting (rules.md B8)
                 log.warning("a deleted volume stays for now: %s", exc)
-        self.catalogue.load()
+        # Deleted things are in no listing, so it does not matter that they are gone by now.
+        self.catalogue.load(contents)
         self._for_each_state(self._settle)
 
     def _for_each_state(self, step: Callable[[VolumeState], None]) -> None:

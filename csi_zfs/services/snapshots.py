@@ -19,6 +19,7 @@ from csi_zfs.domain.parameters import refuse_parameters
 from csi_zfs.services import records
 from csi_zfs.services.burial import bury, destroy_deferred, finish_deletes
 from csi_zfs.services.catalogue import Catalogue, SnapshotNotFoundError
+from csi_zfs.services.contents import PoolContents
 from csi_zfs.services.entries import SnapshotEntry, VolumeEntry, entry_of_snapshot, snapshot_of
 from csi_zfs.services.listing import check_token
 from csi_zfs.services.locks import KeyedLocks
@@ -124,7 +125,7 @@ class Snapshots:
             entry = self.catalogue.read_snapshot(snapshot_id)
         except SnapshotNotFoundError:
             if is_known:  # it went by a call that was cut short, or by hand
-                finish_deletes(pool)
+                finish_deletes(PoolContents.of(pool))
         else:
             _destroy(pool, entry)
             bury(pool, entry.dataset_name)

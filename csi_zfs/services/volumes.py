@@ -33,6 +33,7 @@ from csi_zfs.domain.sizes import CapacityRange
 from csi_zfs.mount.api import DeviceBusyError, Mounter
 from csi_zfs.services.burial import bury_origin, finish_deletes
 from csi_zfs.services.catalogue import Catalogue, VolumeNotFoundError
+from csi_zfs.services.contents import PoolContents
 from csi_zfs.services.creation import MINIMUM_BYTES, VolumeCreation
 from csi_zfs.services.entries import VolumeEntry, entry_of_volume, volume_of
 from csi_zfs.services.identity import Identity
@@ -83,7 +84,7 @@ class Volumes:
             except VolumeNotFoundError:
                 self._finish_delete(pool, volume_id)
                 if is_known:  # its clones' origins may wait for it
-                    finish_deletes(pool)
+                    finish_deletes(PoolContents.of(pool))
             else:
                 self._destroy(pool, entry)
                 bury_origin(pool, entry.origin)

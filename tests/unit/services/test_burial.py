@@ -9,6 +9,7 @@ from csi_zfs.datasets.api import NewDataset, SnapshotHeldError
 from csi_zfs.domain.sizes import MIB
 from csi_zfs.services import burial
 from csi_zfs.services.catalogue import SnapshotNotFoundError
+from csi_zfs.services.contents import PoolContents
 from tests.support.lineage import Lineage
 from tests.support.node import FakeNode
 
@@ -147,7 +148,7 @@ def test_burial_never_touches_what_is_no_tombstone(node: FakeNode) -> None:
     node.pool.create(NewDataset("v/D-1", MIB))
     for name in ("v/D-1", "v/by-hand"):
         burial.bury(node.pool, name)
-    burial.finish_deletes(node.pool)
+    burial.finish_deletes(PoolContents.of(node.pool))
     assert node.names() == {"v/D-1"}
 
 

@@ -278,6 +278,9 @@ class DatasetManager(Protocol):
     def destroy(self, name: str, *, uid: str) -> None:
         """Destroy exactly the dataset of this name and uid, never anything below or beside it.
 
+        A tombstone that has to stay for its dependents loses what a `retire` that was cut short
+        left of its data.
+
         Raises:
             DatasetNotFoundError: no dataset of this name, or one with another uid.
             HasDependentsError: it has snapshots, or clones need it.

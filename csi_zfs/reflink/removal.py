@@ -7,6 +7,7 @@ from csi_zfs.datasets.api import (
     Dataset,
     DatasetNotFoundError,
     DatasetSnapshot,
+    HasDependentsError,
     SnapshotHeldError,
 )
 from csi_zfs.datasets.names import is_tombstone
@@ -21,7 +22,12 @@ def destroy(engine: Engine, name: str, *, uid: str) -> None:
     """See `DatasetManager.destroy`."""
     dataset = engine.objects.dataset(name)
     _require_uid(dataset, uid)
-    _remove(engine, dataset)
+    try:
+        _remove(engine, dataset)
+    except HasDependentsError:
+        if is_tombstone(name) and os.path.lexists(engine.image_of(name)):
+            _drop_image(engine, dataset)
+        raise
 
 
 def remove_snapshot(engine: Engine, snapshot: DatasetSnapshot) -> None:

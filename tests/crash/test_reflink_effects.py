@@ -13,13 +13,21 @@ from pathlib import Path
 
 import pytest
 
-from csi_zfs.datasets.api import PoolFullError, PoolUnavailableError
+from csi_zfs.datasets.api import (
+    DatasetNotFoundError,
+    NewDataset,
+    NewSnapshot,
+    PoolFullError,
+    PoolUnavailableError,
+)
 from csi_zfs.domain.sizes import GIB
 from csi_zfs.reflink.creation import create_pool
 from csi_zfs.reflink.datasets import ReflinkDatasets
+from csi_zfs.reflink.layout import IMAGE
 from csi_zfs.reflink.place import Tools
 from csi_zfs.reflink.pools import open_pool
-from tests.crash.reflink_scenarios import SCENARIOS, Scenario
+from csi_zfs.services.burial import bury
+from tests.crash.reflink_scenarios import SCENARIOS, SIZE_BYTES, TOMBSTONE, Scenario, world
 from tests.support.files import CrashError, CrashingFiles, Effects, Stop
 from tests.support.reflink import contents_of, promises_of, xfs_directory
 
@@ -142,6 +150,37 @@ def test_operation_on_a_disk_that_fails_at_any_effect_is_unavailable_and_can_be_
             act(path, scenario, effects)
         assert effects.was_reached
         require_repeatable(path, scenario, after)
+
+
+def with_thick_snapshot(it: ReflinkDatasets) -> None:
+    world(it)
+    it.snapshot([NewSnapshot("v/thick@s")])
+
+
+@pytest.mark.parametrize("stop", [Stop.BEFORE, Stop.AFTER], ids=["before", "after"])
+def test_retire_that_dies_at_any_effect_and_is_not_repeated_leaves_no_data(
+    xfs: Path, stop: Stop
+) -> None:
+    """A new volume has the name by then; a start looks at every tombstone."""
+    scenario = Scenario(
+        "retire of a thick one", with_thick_snapshot, lambda it: it.retire("v/thick", TOMBSTONE)
+    )
+    effects = undisturbed(xfs, scenario).effects
+    for number in range(len(effects)):
+        path = fresh_pool(xfs, scenario)
+        with pytest.raises(CrashError):
+            act(path, scenario, Effects(number, stop))
+        with opened(path) as datasets:
+            try:
+                datasets.get(TOMBSTONE)
+            except DatasetNotFoundError:
+                continue  # it died before it had an effect that stays
+            datasets.create(NewDataset("v/thick", SIZE_BYTES, is_thick=True))
+            bury(datasets, TOMBSTONE)
+            assert not (path / TOMBSTONE / IMAGE).exists(), effects[number]
+            assert datasets.data_path("v/thick").size_bytes == SIZE_BYTES
+            assert datasets.get_snapshot(f"{TOMBSTONE}@s").size_bytes == SIZE_BYTES
+            assert datasets._engine.ledger.promised == datasets._engine._claims()
 
 
 @pytest.mark.parametrize("stop", [Stop.BEFORE, Stop.AFTER], ids=["before", "after"])

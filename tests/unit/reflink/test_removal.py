@@ -142,3 +142,32 @@ def test_blocks_of_what_is_destroyed_are_free_again(tmp_path: Path) -> None:
         datasets.destroy("v/a", uid=dataset.uid)
         os.sync()
         assert datasets.capacity().free_bytes >= free_bytes + 64 * MIB
+
+
+def retire_cut_short(datasets: ReflinkDatasets) -> int:
+    """Leave `v/a` renamed with its data, as a crash does; returns what is promised by then."""
+    datasets.rename("v/a", TOMBSTONE)
+    return datasets._engine.ledger.promised.thin_bytes
+
+
+def test_destroy_of_a_tombstone_that_must_stay_frees_the_data_it_still_has(
+    filled: ReflinkDatasets,
+) -> None:
+    """Its name may have been taken by another volume, so that nobody repeats the retire."""
+    before_bytes = retire_cut_short(filled)
+    uid = filled.get(TOMBSTONE).uid
+    for _ in range(2):
+        with pytest.raises(HasDependentsError):
+            filled.destroy(TOMBSTONE, uid=uid)
+        assert not image_of(filled, TOMBSTONE).exists()
+        assert image_of(filled, f"{TOMBSTONE}@s").read_bytes() == bytes(MIB)
+        assert filled._engine.ledger.promised.thin_bytes == before_bytes - MIB
+
+
+def test_destroy_of_a_tombstone_whose_data_is_open_leaves_it(filled: ReflinkDatasets) -> None:
+    before_bytes = retire_cut_short(filled)
+    with attached(image_of(filled, TOMBSTONE)) as device:
+        with pytest.raises(DatasetBusyError, match=device):
+            filled.destroy(TOMBSTONE, uid=filled.get(TOMBSTONE).uid)
+        assert image_of(filled, TOMBSTONE).exists()
+    assert filled._engine.ledger.promised.thin_bytes == before_bytes

@@ -17,6 +17,8 @@ VERSION = 1
 MAX_BYTES = 4 * 1024 * 1024
 
 _HEX16 = re.compile(HEX16_PATTERN, re.ASCII)
+# Made once: `json.dumps` with options makes an encoder at each call.
+_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 
 
 class RecordTooLargeError(InvalidRequestError):
@@ -25,9 +27,7 @@ class RecordTooLargeError(InvalidRequestError):
 
 def seal(fields: Mapping[str, object]) -> bytes:
     """The content of a file with these fields; raises `RecordTooLargeError` above `MAX_BYTES`."""
-    line = json.dumps(
-        {"version": VERSION, **fields}, ensure_ascii=False, sort_keys=True, separators=(",", ":")
-    ).encode()
+    line = _encode({"version": VERSION, **fields}).encode()
     data = line + b'\n{"blake3":"' + hex_digest_of(line).encode() + b'"}\n'
     if len(data) > MAX_BYTES:
         raise RecordTooLargeError(f"a record of {len(data)} bytes is above {MAX_BYTES} bytes")

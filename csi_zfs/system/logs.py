@@ -17,6 +17,8 @@ Fields = Callable[[], Mapping[str, str]]
 
 _OF_EVERY_RECORD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _NO_FIELDS: Mapping[str, str] = MappingProxyType({})
+# Made once: `json.dumps` with options makes an encoder at each call.
+_encode = json.JSONEncoder(default=str).encode
 
 
 class LogFormat(enum.StrEnum):
@@ -69,7 +71,7 @@ class JsonFormatter(_Formatter):
         entry |= self.fields_of(record)
         if traceback := self.traceback_of(record):
             entry["traceback"] = traceback
-        return json.dumps(entry, default=str)
+        return _encode(entry)
 
 
 def configure_logging(
@@ -97,7 +99,7 @@ def _time_of(record: logging.LogRecord) -> str:
 def _quoted(value: object) -> str:
     if isinstance(value, bool | int | float):
         return str(value)
-    return json.dumps(value, default=str)
+    return _encode(value)
 
 
 def _escaped(text: str) -> str:

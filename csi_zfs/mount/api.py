@@ -142,8 +142,12 @@ class Mounter(Protocol):
         Raises `DeviceBusyError` while it is mounted, bound or open: it then stays attached.
         """
 
-    def probe(self, device: Device) -> Probe:
-        """What is on the device; raises `DeviceUnavailableError` where that is not sure."""
+    def probe(self, device: Device, *, is_formatted: bool = False) -> Probe:
+        """What is on the device; raises `DeviceUnavailableError` where that is not sure.
+
+        With `is_formatted`, only the driver's own file systems are looked for: whatever else can be
+        taken for a mark there is in its user's data.
+        """
 
     def wipe(self, device: Device) -> None:
         """Make the whole device read as zeros; raises `DeviceBusyError` while it is mounted.

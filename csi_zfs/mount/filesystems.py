@@ -35,6 +35,8 @@ _MKFS = {
     ),
     "xfs": ("mkfs.xfs", "-q", "-K", "-s", "size=4096"),
 }
+# Two of these cannot be on one device, but a file system can hold the mark of anything else.
+_OUR_FORMATS = ("-n", ",".join(_MKFS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +48,11 @@ class Filesystems:
 
     runner: Runner
 
-    def probe(self, device: Device) -> Probe:
-        """What is on the device; raises `DeviceUnavailableError` where that is not sure."""
+    def probe(self, device: Device, *, is_formatted: bool = False) -> Probe:
+        """See `Mounter.probe`; raises `DeviceUnavailableError` where it is not sure."""
+        command = (*_BLKID, *_OUR_FORMATS) if is_formatted else _BLKID
         with opened_device(device, os.O_RDONLY) as descriptor:
-            return self._probe(device, descriptor)
+            return self._probe(device, descriptor, command)
 
     def format(self, device: Device, fs_type: str) -> None:
         """Make a file system on a device that is proved blank while it is held open.
@@ -75,16 +78,16 @@ class Filesystems:
             if not _has_blank_edges(device, descriptor):
                 raise DeviceUnavailableError(f"{device.path} still holds data after it was wiped")
 
-    def _probe(self, device: Device, descriptor: int) -> Probe:
-        signature = self._signature(device)
+    def _probe(self, device: Device, descriptor: int, command: Sequence[str] = _BLKID) -> Probe:
+        signature = self._signature(device, command)
         if signature is not None:
             return Probe(signature) if signature in _MKFS else Probe.OTHER
         # blkid says "nothing found" also about a device that it could not read.
         return Probe.BLANK if _has_blank_edges(device, descriptor) else Probe.OTHER
 
-    def _signature(self, device: Device) -> str | None:
+    def _signature(self, device: Device, command: Sequence[str]) -> str | None:
         """The type of the one format that blkid knows the device by, or None."""
-        result = self._run(device, _BLKID, expected=(0, _NOTHING_FOUND))
+        result = self._run(device, command, expected=(0, _NOTHING_FOUND))
         if result.status == _NOTHING_FOUND:
             return None
         fields = dict(line.partition("=")[::2] for line in result.output.splitlines())

@@ -48,10 +48,10 @@ class LinuxMounter:
         """See `Mounter`."""
         self._devices.detach(data_path)
 
-    def probe(self, device: Device) -> Probe:
+    def probe(self, device: Device, *, is_formatted: bool = False) -> Probe:
         """See `Mounter`."""
         with self._translating("probing", device):
-            return self._filesystems.probe(device)
+            return self._filesystems.probe(device, is_formatted=is_formatted)
 
     def wipe(self, device: Device) -> None:
         """See `Mounter`."""

@@ -93,9 +93,10 @@ class Staging:
             disk.with_format(replace(disk.record.disk, filesystem_bytes=device.size_bytes))
 
     def _formatted(self, disk: Disk, device: Device) -> Disk:
-        found = self.mounter.probe(device)
         disk_format = disk.record.disk
-        if disk_format.state is FormatState.FORMATTED:
+        is_formatted = disk_format.state is FormatState.FORMATTED
+        found = self.mounter.probe(device, is_formatted=is_formatted)
+        if is_formatted:
             _require_found(disk, found)
             return disk
         if disk_format.state is FormatState.BLANK:

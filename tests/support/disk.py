@@ -19,6 +19,7 @@ class FakeImage:
         fs_generation: stands for the UUID of the file system; a clone has the same one.
         is_half_formatted: a format was cut short: it is neither blank nor mountable.
         content: the files of the file system.
+        has_foreign_mark: its user wrote what blkid takes for another format.
         raw: the first bytes of a block volume; the rest is zeros.
         is_frozen: writes are held back.
         is_attached: a block device serves it.
@@ -30,6 +31,7 @@ class FakeImage:
     fs_generation: int = 0
     is_half_formatted: bool = False
     content: dict[str, bytes] = field(default_factory=dict)
+    has_foreign_mark: bool = False
     raw: bytes = b""
     is_frozen: bool = False
     is_attached: bool = False

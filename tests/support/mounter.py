@@ -94,10 +94,10 @@ class FakeMounter(MounterCore):
 
     # --- what is on them ---
 
-    def probe(self, device: Device) -> Probe:
+    def probe(self, device: Device, *, is_formatted: bool = False) -> Probe:
         """See `Mounter`."""
         with self._lock:
-            return probe_image(self._loop(device).image)
+            return probe_image(self._loop(device).image, is_formatted=is_formatted)
 
     def wipe(self, device: Device) -> None:
         """See `Mounter`."""

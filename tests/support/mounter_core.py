@@ -220,9 +220,9 @@ class MounterCore:
                     image.is_frozen = False
 
 
-def probe_image(image: FakeImage) -> Probe:
+def probe_image(image: FakeImage, *, is_formatted: bool = False) -> Probe:
     """What `Mounter.probe` says of an image."""
-    if image.is_half_formatted:
+    if image.is_half_formatted or (image.has_foreign_mark and not is_formatted):
         return Probe.OTHER
     if image.fs_type:
         return Probe(image.fs_type)

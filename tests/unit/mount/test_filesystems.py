@@ -4,6 +4,7 @@ import errno
 import os
 import struct
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import pytest
@@ -68,6 +69,44 @@ def test_partition_table_is_not_blank(device: Device) -> None:
     entry = struct.pack("<B3xB3xII", 0x80, 0x83, 8, 1024)
     write(device, 446, entry + bytes(48) + b"\x55\xaa")
     assert Filesystems(SystemRunner()).probe(device) is Probe.OTHER
+
+
+MARKS = {
+    "md 0.90": ((IMAGE_BYTES & -64 * 1024) - 64 * 1024, struct.pack("<III", 0xA92B4EFC, 0, 90)),
+    "md 1.0": (
+        IMAGE_BYTES - 8 * 1024,
+        struct.pack("<II136xQ104x", 0xA92B4EFC, 1, (IMAGE_BYTES - 8 * 1024) // 512),
+    ),
+    "zfs": (
+        IMAGE_BYTES - 128 * 1024,
+        b"".join(struct.pack("<QQQ1000x", 0x00BAB10C, 5000, number) for number in range(8)),
+    ),
+}
+
+
+@pytest.mark.parametrize("mark", MARKS)
+@pytest.mark.parametrize("fs_type", ["ext4", "xfs"])
+def test_formatted_device_whose_user_wrote_the_mark_of_a_member_is_its_filesystem(
+    node: LinuxWorld, device: Device, fs_type: str, mark: str
+) -> None:
+    """A disk image in a file can end just where the device ends."""
+    node.mounter.format(device, fs_type)
+    write(device, *MARKS[mark])
+    assert node.mounter.probe(device, is_formatted=True) == fs_type
+    with suppress(DeviceUnavailableError):  # or another one: it would not be formatted
+        assert node.mounter.probe(device) is Probe.OTHER
+
+
+@pytest.mark.parametrize("mark", MARKS)
+def test_device_that_carries_the_mark_of_a_member_is_not_blank(
+    node: LinuxWorld, device: Device, mark: str
+) -> None:
+    """rules.md A4."""
+    write(device, *MARKS[mark])
+    assert node.mounter.probe(device) is Probe.OTHER
+    assert node.mounter.probe(device, is_formatted=True) is Probe.OTHER
+    with pytest.raises(NotBlankError):
+        node.mounter.format(device, "ext4")
 
 
 def test_probe_that_fails_is_not_blank(device: Device) -> None:

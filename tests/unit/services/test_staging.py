@@ -77,6 +77,15 @@ def test_later_stages_never_format_again(node: FakeNode, volume_id: VolumeId) ->
     assert node.image(volume_id).content == {"file": b"data"}
 
 
+def test_volume_whose_user_wrote_the_mark_of_another_format_is_staged_again(
+    node: FakeNode, volume_id: VolumeId
+) -> None:
+    stage(node, volume_id)
+    node.image(volume_id).has_foreign_mark = True
+    unstage(node, volume_id)
+    stage(node, volume_id)
+
+
 @pytest.mark.parametrize("point", ["format:before", "format:half", "format:after"])
 def test_format_that_was_cut_short_is_begun_anew(
     node: FakeNode, volume_id: VolumeId, point: str
@@ -109,7 +118,7 @@ def test_probe_that_fails_is_not_blank(
 ) -> None:
     """rules.md A4."""
     raise_it = raising(DeviceUnavailableError("the first bytes cannot be read"))
-    monkeypatch.setattr(node.mounter, "probe", lambda _device: raise_it())
+    monkeypatch.setattr(node.mounter, "probe", lambda _device, **_: raise_it())
     points = points_of(node)
     with pytest.raises(DeviceUnavailableError):
         stage(node, volume_id)

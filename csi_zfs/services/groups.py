@@ -12,7 +12,13 @@ from csi_zfs.datasets.api import (
     DatasetSnapshot,
     NewSnapshot,
 )
-from csi_zfs.domain.errors import IncompatibleError, InUseError, InvalidRequestError, NotFoundError
+from csi_zfs.domain.errors import (
+    CorruptionError,
+    IncompatibleError,
+    InUseError,
+    InvalidRequestError,
+    NotFoundError,
+)
 from csi_zfs.domain.ids import GroupSnapshotId, SnapshotId, VolumeId
 from csi_zfs.domain.model import GroupSnapshot
 from csi_zfs.domain.parameters import refuse_parameters
@@ -40,6 +46,10 @@ class DifferentGroupError(IncompatibleError):
 
 class GroupMismatchError(InvalidRequestError):
     """The snapshot_ids of the request are not those of the group."""
+
+
+class IncompleteGroupError(CorruptionError):
+    """Members of the group are damaged or gone: restore single ones, or delete it."""
 
 
 class UngroupableError(InUseError):
@@ -70,6 +80,7 @@ class GroupSnapshots:
         Raises:
             VolumeNotFoundError: a source does not exist.
             DifferentGroupError: the name is taken by a group of other volumes.
+            IncompleteGroupError: it is taken by a group of which something is missing.
             UngroupableError: the sources are on several pools, or too fragmented to copy within the
                 freeze limit.
             PoolFullError: they do not all fit.
@@ -101,11 +112,14 @@ class GroupSnapshots:
         pool = self._only_pool(sources)
         self._require_quick(pool, sources)
         group = GroupMembership(
-            GroupSnapshotId(pool.pool_id, leaf, secrets.token_hex(8)), group_snapshot_name
+            GroupSnapshotId(pool.pool_id, leaf, secrets.token_hex(8)),
+            group_snapshot_name,
+            len(sources),
         )
         new = [_new_member(group, source) for source in sources]
         taken = self._snapshot(pool, new, sources)
         entries = [entry_of_snapshot(pool, snapshot) for snapshot in taken]
+        _require_all_of_one_group(entries, group_snapshot_name)
         self.catalogue.put_snapshots(entries)
         return _group_of(entries)
 
@@ -159,7 +173,13 @@ class GroupSnapshots:
     def get(
         self, group_snapshot_id: GroupSnapshotId, snapshot_ids: Sequence[SnapshotId]
     ) -> GroupSnapshot:
-        """The group; raises `GroupNotFoundError`, `GroupMismatchError`, `PoolUnavailableError`."""
+        """The group, as it was taken.
+
+        Raises:
+            GroupNotFoundError: it is proved not to exist.
+            IncompleteGroupError: not all of its snapshots can be read.
+            GroupMismatchError: `snapshot_ids` are not those of the group.
+        """
         group = self._group(group_snapshot_id)
         self._require_listed(self._members(group_snapshot_id), snapshot_ids)
         return group
@@ -169,6 +189,7 @@ class GroupSnapshots:
         if not members:
             msg = f"group snapshot {group_snapshot_id} does not exist"
             raise GroupNotFoundError(msg)
+        _require_complete(members)
         return _group_of(members)
 
     def _members(self, group_snapshot_id: GroupSnapshotId) -> list[SnapshotEntry]:
@@ -214,6 +235,25 @@ def _taken_before(pool: DatasetManager, new: Sequence[NewSnapshot]) -> Sequence[
     except DatasetNotFoundError as exc:
         msg = "a group snapshot of this name exists, of other volumes"
         raise DifferentGroupError(msg) from exc
+
+
+def _require_all_of_one_group(entries: Sequence[SnapshotEntry], group_snapshot_name: str) -> None:
+    # Where the answer of a call was lost, and fewer volumes are asked for now.
+    groups = {entry.record.group for entry in entries}
+    group = groups.pop()
+    if groups or group is None or group.size not in (None, len(entries)):
+        msg = f"group snapshot {group_snapshot_name[:128]!r} exists, of other volumes"
+        raise DifferentGroupError(msg)
+
+
+def _require_complete(members: Sequence[SnapshotEntry]) -> None:
+    group = members[0].record.group
+    if group is not None and group.size not in (None, len(members)):
+        msg = (
+            f"{len(members)} of {group.size} snapshots of group {group.group_snapshot_id} are "
+            "there and can be read: restore single ones, or delete the group"
+        )
+        raise IncompleteGroupError(msg)
 
 
 def _keys(members: Sequence[SnapshotEntry]) -> list[str]:

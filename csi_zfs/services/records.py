@@ -63,10 +63,14 @@ class VolumeRecord:
 
 @dataclass(frozen=True, slots=True)
 class GroupMembership:
-    """To which group a snapshot belongs."""
+    """To which group a snapshot belongs.
+
+    `size` is how many snapshots were taken with it, itself included; None in records of old.
+    """
 
     group_snapshot_id: GroupSnapshotId
     group_snapshot_name: str
+    size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,7 @@ def format_snapshot(record: SnapshotRecord) -> dict[str, str]:
         "source_volume_id": str(record.source_volume_id),
         "group_snapshot_id": str(group.group_snapshot_id) if group else "",
         "group_snapshot_name": group.group_snapshot_name if group else "",
+        "group_size": str(group.size or "") if group else "",
         **_format_disk(record.disk),
     }
 
@@ -191,4 +196,5 @@ def _parse_group(user_properties: Mapping[str, str]) -> GroupMembership | None:
     return GroupMembership(
         GroupSnapshotId.parse(user_properties["group_snapshot_id"]),
         user_properties["group_snapshot_name"],
+        _parse_number(size) if (size := user_properties.get("group_size", "")) else None,
     )

@@ -1,13 +1,14 @@
 """Group snapshots: several volumes at one instant, or none."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 
 from csi_zfs.datasets.api import PoolFullError
 from csi_zfs.domain.errors import OutcomeUnknownError
 from csi_zfs.domain.ids import VolumeId
-from csi_zfs.domain.model import GroupSnapshot
+from csi_zfs.domain.model import GroupSnapshot, Snapshot
 from csi_zfs.domain.parameters import UnknownParameterError
 from csi_zfs.domain.sizes import GIB, MIB, CapacityRange
 from csi_zfs.mount.api import FreezeLimitError
@@ -17,6 +18,7 @@ from csi_zfs.services.groups import (
     GroupMismatchError,
     GroupNotFoundError,
     GroupSnapshots,
+    IncompleteGroupError,
     UngroupableError,
 )
 from csi_zfs.services.locks import LockTakenError
@@ -105,6 +107,21 @@ def test_group_whose_answer_was_lost_is_not_taken_for_one_of_other_volumes(
         take(node, volume_ids[:2])
     with pytest.raises(DifferentGroupError):
         take(node, volume_ids[1:])
+
+
+@pytest.mark.parametrize("is_restarted", [True, False])
+def test_group_whose_answer_was_lost_is_not_taken_for_one_of_fewer_volumes(
+    node: FakeNode, volume_ids: list[VolumeId], *, is_restarted: bool
+) -> None:
+    """rules.md B1: it says so, and never answers a part of what was taken."""
+    node.effects = once("snapshot:after", raising(OutcomeUnknownError("lost")))
+    with pytest.raises(OutcomeUnknownError):
+        take(node, volume_ids)
+    if is_restarted:
+        node.restart()
+    with pytest.raises(DifferentGroupError, match="group-1"):
+        take(node, volume_ids[:2])
+    assert len(take(node, volume_ids).snapshots) == 3
 
 
 def test_group_with_a_missing_volume_changes_nothing(
@@ -212,6 +229,80 @@ def test_group_while_one_of_its_volumes_is_worked_on_is_aborted(
     node.volumes.expand(volume_ids[1], CapacityRange(GIB))
     assert len(refused) == 1
     assert snapshots_on(node) == set()
+
+
+# --- a group of which something is missing ---
+
+
+def name_of(snapshot: Snapshot) -> str:
+    return f"v/{snapshot.source_volume_id.leaf}@{snapshot.snapshot_id.leaf}"
+
+
+def lose(node: FakeNode, snapshot: Snapshot) -> None:
+    """Somebody destroys a member by hand."""
+    node.pool.destroy_snapshot(name_of(snapshot), uid=snapshot.snapshot_id.uid)
+
+
+def damage(node: FakeNode, snapshot: Snapshot) -> None:
+    """A member's record is damaged."""
+    with node.pool._reading() as state:
+        found = state.snapshot(name_of(snapshot))
+        broken = {**found.user_properties, "access_type": "tape"}
+        state.put_snapshot(replace(found, user_properties=broken))
+
+
+broken_by = pytest.mark.parametrize(
+    "break_one",
+    [lose, pytest.param(damage, marks=pytest.mark.expected_logs("cannot be read"))],
+)
+
+
+@broken_by
+def test_group_that_lacks_a_member_is_never_served_as_a_smaller_one(
+    node: FakeNode,
+    volume_ids: list[VolumeId],
+    break_one: Callable[[FakeNode, Snapshot], None],
+) -> None:
+    group = take(node, volume_ids)
+    ids = [one.snapshot_id for one in group.snapshots]
+    break_one(node, group.snapshots[1])
+    node.restart()
+    for listed in ([], ids):
+        with pytest.raises(IncompleteGroupError, match="2 of 3"):
+            groups_of(node).get(group.group_snapshot_id, listed)
+    for asked in (volume_ids, volume_ids[:2]):
+        with pytest.raises(IncompleteGroupError, match="2 of 3"):
+            take(node, asked)
+
+
+@broken_by
+def test_delete_of_a_group_that_lacks_a_member_removes_the_others(
+    node: FakeNode,
+    volume_ids: list[VolumeId],
+    break_one: Callable[[FakeNode, Snapshot], None],
+) -> None:
+    group = take(node, volume_ids)
+    ids = [one.snapshot_id for one in group.snapshots]
+    break_one(node, group.snapshots[1])
+    node.restart()
+    left = snapshots_on(node) & {name_of(group.snapshots[1])}
+    for _ in range(2):
+        groups_of(node).delete(group.group_snapshot_id, ids)
+        assert snapshots_on(node) == left
+
+
+def test_group_of_a_driver_that_wrote_no_sizes_is_served(
+    node: FakeNode, volume_ids: list[VolumeId]
+) -> None:
+    group = take(node, volume_ids)
+    with node.pool._reading() as state:
+        for name in snapshots_on(node):
+            found = state.snapshot(name)
+            old = {key: text for key, text in found.user_properties.items() if key != "group_size"}
+            state.put_snapshot(replace(found, user_properties=old))
+    node.restart()
+    assert groups_of(node).get(group.group_snapshot_id, []) == group
+    assert take(node, volume_ids) == group
 
 
 # --- delete ---

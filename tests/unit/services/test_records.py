@@ -44,7 +44,12 @@ volume_records = st.builds(
     st.sampled_from([None, VOLUME_ID, SNAPSHOT_ID]),
     st.sampled_from(["", "csi-" + "a" * 64]),
 )
-groups = st.builds(GroupMembership, st.just(GroupSnapshotId(POOL, "group-1", UID)), csi_names)
+groups = st.builds(
+    GroupMembership,
+    st.just(GroupSnapshotId(POOL, "group-1", UID)),
+    csi_names,
+    st.none() | st.integers(1, 1000),
+)
 snapshot_records = st.builds(
     SnapshotRecord, csi_names, st.just(VOLUME_ID), disks, st.none() | groups
 )
@@ -52,8 +57,12 @@ snapshot_records = st.builds(
 DISK = DiskFormat(AccessType.MOUNT, "ext4")
 VOLUME = format_volume(VolumeRecord("pvc-1", DISK))
 SNAPSHOT = format_snapshot(
-    SnapshotRecord("snap-1", VOLUME_ID, DISK, GroupMembership(GroupSnapshotId(POOL, "g", UID), "g"))
+    SnapshotRecord(
+        "snap-1", VOLUME_ID, DISK, GroupMembership(GroupSnapshotId(POOL, "g", UID), "g", 3)
+    )
 )
+# Records of snapshots that were taken before it was written lack it.
+OPTIONAL = {"group_size"}
 DAMAGE = {
     "access_type": ["", "tape", "MOUNT"],
     "format_state": ["", "clean", "Blank"],
@@ -85,7 +94,7 @@ def damaged(
     """The record with each field missing, and with each field damaged."""
     missing = [
         (f"no {key}", {name: text for name, text in record.items() if name != key})
-        for key in record
+        for key in record.keys() - OPTIONAL
     ]
     return missing + [
         (f"{key}={text!r}", {**record, key: text})
@@ -101,6 +110,7 @@ VOLUME_DAMAGE = {
 SNAPSHOT_DAMAGE = {
     "source_volume_id": ["", str(SNAPSHOT_ID), "../x"],
     "group_snapshot_id": ["g", str(SNAPSHOT_ID)],
+    "group_size": ["many", "-1", "1.5", "٣"],
 }
 
 
@@ -120,6 +130,14 @@ def test_damaged_record_is_refused(
     """rules.md A5, B8."""
     with pytest.raises(RecordCorruptError, match="cannot be read"):
         parse(record)
+
+
+def test_snapshot_record_without_the_size_of_its_group_is_of_a_group_of_unknown_size() -> None:
+    old = {key: text for key, text in SNAPSHOT.items() if key != "group_size"}
+    assert old != SNAPSHOT
+    group = parse_snapshot(old).group
+    assert group is not None
+    assert group.size is None
 
 
 def test_what_was_made_by_hand_is_told_apart() -> None:

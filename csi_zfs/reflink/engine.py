@@ -4,9 +4,9 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
+from csi_zfs.datasets.admission import Claim, Ledger, Policy
 from csi_zfs.datasets.api import Dataset, DatasetSnapshot, RecordCorruptError
 from csi_zfs.datasets.names import is_tombstone
-from csi_zfs.reflink.admission import Claim, Ledger, Policy
 from csi_zfs.reflink.layout import IMAGE
 from csi_zfs.reflink.namespace import Namespace
 from csi_zfs.reflink.objects import Objects

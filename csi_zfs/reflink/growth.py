@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
+from csi_zfs.datasets.admission import Claim
 from csi_zfs.datasets.api import Dataset
-from csi_zfs.reflink.admission import Claim
 from csi_zfs.reflink.engine import Engine
 
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from csi_zfs.datasets.admission import Policy
 from csi_zfs.datasets.api import PoolUnavailableError, UnsupportedFeatureError
 from csi_zfs.domain.sizes import format_size
-from csi_zfs.reflink.admission import Policy
 from csi_zfs.reflink.creation import PoolSizeError
 from csi_zfs.reflink.datasets import ReflinkDatasets
 from csi_zfs.reflink.engine import Engine

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from csi_zfs.datasets.admission import Claim
 from csi_zfs.datasets.api import (
     Dataset,
     DatasetNotFoundError,
@@ -11,7 +12,6 @@ from csi_zfs.datasets.api import (
     SnapshotHeldError,
 )
 from csi_zfs.datasets.names import is_tombstone
-from csi_zfs.reflink.admission import Claim
 from csi_zfs.reflink.engine import Engine
 from csi_zfs.reflink.errors import InvalidNameError
 from csi_zfs.reflink.kernel import held_alone

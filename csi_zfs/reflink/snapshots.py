@@ -5,9 +5,9 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from csi_zfs.datasets.admission import Claim
 from csi_zfs.datasets.api import Dataset, DatasetExistsError, DatasetSnapshot, NewSnapshot
 from csi_zfs.datasets.names import split_snapshot
-from csi_zfs.reflink.admission import Claim
 from csi_zfs.reflink.engine import Engine, new_uid
 from csi_zfs.reflink.layout import IMAGE
 from csi_zfs.reflink.records import Move, encode_snapshot

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from csi_zfs.reflink.admission import Room
+from csi_zfs.datasets.admission import Room
 
 BLOCK_BYTES = 512
 

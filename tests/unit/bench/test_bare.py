@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from csi_zfs.datasets.admission import Policy
 from csi_zfs.datasets.api import NewDataset, NewSnapshot
 from csi_zfs.domain.sizes import MIB
-from csi_zfs.reflink.admission import Policy
 from csi_zfs.reflink.creation import create_pool
 from csi_zfs.reflink.datasets import ReflinkDatasets
 from csi_zfs.reflink.engine import Engine

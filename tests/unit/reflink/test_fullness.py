@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from csi_zfs.datasets.admission import Claim, Room
 from csi_zfs.datasets.api import (
     DatasetExistsError,
     NewDataset,
@@ -15,7 +16,6 @@ from csi_zfs.datasets.api import (
 )
 from csi_zfs.domain.model import HealthStatus
 from csi_zfs.domain.sizes import GIB, MIB
-from csi_zfs.reflink.admission import Claim, Room
 from csi_zfs.reflink.datasets import ReflinkDatasets
 from csi_zfs.reflink.space import Space
 from tests.support.reflink import contents_of, image_of, real_pool, tmpfs, top_of

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from csi_zfs.datasets.admission import InvalidPolicyError
 from csi_zfs.datasets.api import (
     NewDataset,
     NewSnapshot,
@@ -17,7 +18,6 @@ from csi_zfs.datasets.api import (
 from csi_zfs.datasets.names import tombstone_of
 from csi_zfs.domain.errors import CsiZfsError
 from csi_zfs.domain.sizes import GIB, MIB
-from csi_zfs.reflink.admission import InvalidPolicyError
 from csi_zfs.reflink.creation import (
     PoolExistsError,
     PoolPathTakenError,

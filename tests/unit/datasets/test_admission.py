@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from csi_zfs.datasets.admission import Claim, InvalidPolicyError, Ledger, Policy, Room
 from csi_zfs.datasets.api import Dataset, DatasetKind, DatasetSnapshot, PoolFullError
 from csi_zfs.domain.sizes import GIB, MIB
-from csi_zfs.reflink.admission import Claim, InvalidPolicyError, Ledger, Policy, Room
 
 NOTHING = Claim()
 ROOM = Room(total_bytes=100 * GIB, free_bytes=100 * GIB)

@@ -44,8 +44,8 @@ class DataDevices:
         device = self.find(data_path)
         if device is None:
             return
-        _require_unused(device)
         with translating(f"detaching {data_path.path}"), naming_holders(device, self.holders):
+            _require_unused(device)
             if isinstance(data_path, ImageFile):
                 self.loops.detach(data_path.path)
             else:

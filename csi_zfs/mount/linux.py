@@ -83,11 +83,13 @@ class LinuxMounter:
 
     def mounted_at(self, target: Path) -> Mounted | None:
         """See `Mounter`."""
-        return self._placing.mounted_at(target)
+        with translating(f"looking for what is mounted at {target}"):
+            return self._placing.mounted_at(target)
 
     def targets_of(self, device: Device) -> list[Path]:
         """See `Mounter`."""
-        return mount_table.paths_of(device)
+        with translating(f"looking for where {device.path} is mounted"):
+            return mount_table.paths_of(device)
 
     def unmount(self, target: Path) -> None:
         """See `Mounter`."""

@@ -1,5 +1,6 @@
 """What is mounted where, in the driver's terms.  Never touches a mounted ext4 or xfs."""
 
+import errno
 import os
 import stat
 from contextlib import suppress
@@ -13,10 +14,11 @@ from csi_zfs.mount.mountinfo import MountEntry, load_mountinfo
 _NODE_FILESYSTEMS = {"devtmpfs", "tmpfs"}
 _SYSFS = Path("/sys/dev/block")
 _SECTOR_BYTES = 512
+_GONE = {errno.ENOENT, errno.ENODEV}
 
 
 def mounted_from(entry: MountEntry, target: Path) -> Mounted:
-    """The mount at a target as the driver sees it."""
+    """The mount at a target as the driver sees it; a bound device that is gone is read-only."""
     number = bound_device(entry)
     if number is not None:
         return Mounted(target, number, "", _is_read_only(number), is_block=True)
@@ -49,7 +51,12 @@ def device_size(number: tuple[int, int]) -> int:
 
 
 def _is_read_only(number: tuple[int, int]) -> bool:
-    return _attribute(number, "ro") == "1"
+    try:
+        return _attribute(number, "ro") == "1"
+    except OSError as exc:
+        if exc.errno not in _GONE:
+            raise
+        return True  # nobody can write to it, and who has it bound must be able to let go of it
 
 
 def _attribute(number: tuple[int, int], name: str) -> str:

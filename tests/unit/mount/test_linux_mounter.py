@@ -5,7 +5,7 @@ import fcntl
 import os
 import struct
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ import pytest
 
 from csi_zfs.domain.model import DeviceNode, ImageFile
 from csi_zfs.domain.sizes import MIB
-from csi_zfs.mount import syscalls
+from csi_zfs.mount import mount_table, placing, syscalls
 from csi_zfs.mount.api import (
     Device,
     DeviceBusyError,
@@ -95,6 +95,62 @@ def test_dead_filesystem_is_never_called_mounted(
     node.mounter.unmount(target)
     node.mounter.mount(MountRequest(device, target, fs_type))
     assert node.read_file(target, "file") == b"synced"
+
+
+# --- B5: a device that is gone ---
+
+
+def test_bound_device_that_is_gone_is_seen_and_unmounted(
+    node: LinuxWorld, device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """rules.md B5: the node of an unplugged device stays bound, and takes no writes."""
+    target = node.root / "block"
+    node.mounter.bind_device(device, target)
+    monkeypatch.setattr(mount_table, "_SYSFS", tmp_path / "sysfs-without-it")
+    gone = Mounted(target, device.number, "", is_read_only=True, is_block=True)
+    assert node.mounter.mounted_at(target) == gone
+    assert node.mounter.targets_of(device) == [target]
+    with pytest.raises(DeviceUnavailableError):
+        node.mounter.usage(target)
+    node.mounter.unmount(target)
+    assert node.mounter.mounted_at(target) is None
+
+
+def test_sysfs_that_fails_otherwise_is_unavailable(
+    node: LinuxWorld, device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = node.root / "block"
+    node.mounter.bind_device(device, target)
+    looping = tmp_path / "looping"
+    looping.symlink_to(looping)
+    monkeypatch.setattr(mount_table, "_SYSFS", looping)
+    with pytest.raises(DeviceUnavailableError):
+        node.mounter.mounted_at(target)
+
+
+LOOKS: dict[str, Callable[[LinuxWorld, ImageFile, Device], object]] = {
+    "mounted_at": lambda node, _image, _device: node.mounter.mounted_at(node.root / "stage"),
+    "targets_of": lambda node, _image, device: node.mounter.targets_of(device),
+    "detach": lambda node, image, _device: node.mounter.detach(image),
+}
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_table_of_mounts_that_cannot_be_read_is_unavailable(
+    node: LinuxWorld, image: ImageFile, monkeypatch: pytest.MonkeyPatch, look: str
+) -> None:
+    """Callers are told in the driver's words, and go on with the next volume."""
+    device = node.mounter.attach(image)
+
+    def refuse() -> list[MountEntry]:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        for module in (mount_table, placing):
+            patch.setattr(module, "load_mountinfo", refuse)
+        with pytest.raises(DeviceUnavailableError, match="Too many"):
+            LOOKS[look](node, image, device)
+    node.mounter.detach(image)
 
 
 # --- A6: what is mounted is what was asked for ---

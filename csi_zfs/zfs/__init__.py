@@ -1,0 +1,1 @@
+"""Datasets on OpenZFS, through its library libzfs_core."""

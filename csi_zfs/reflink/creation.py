@@ -14,7 +14,7 @@ from csi_zfs.reflink.mounts import PoolMounts
 from csi_zfs.reflink.place import Place, Tools
 from csi_zfs.reflink.probing import PROBES, require_reflinks
 from csi_zfs.reflink.records import encode_pool
-from csi_zfs.system.files import temporary_of, write_durably
+from csi_zfs.system.files import Files, temporary_of, write_durably
 
 # mkfs.xfs refuses to make anything below 300 MB.
 MIN_POOL_BYTES = 320 * MIB
@@ -58,9 +58,10 @@ def create_pool(
         least = format_size(MIN_POOL_BYTES)
         raise PoolSizeError(f"a pool needs {least}; {format_size(size_bytes)} is too small")
     with translating(str(path)):
-        _ensure_directory(path)
+        tools = tools or Tools()
+        _ensure_directory(path, tools.files)
         place = Place(path.resolve())
-        making = _Making(place, tools or Tools())
+        making = _Making(place, tools)
         with place.locked():
             if place.has_image() or place.has_layout():
                 raise PoolExistsError(f"there is a pool at {path}")
@@ -135,14 +136,16 @@ class _Making:
             self._files.remove_directory(mount_point)
 
 
-def _ensure_directory(path: Path) -> None:
+def _ensure_directory(path: Path, files: Files) -> None:
     """Make the pool's own directory; the one above may be of a disk that is not mounted yet."""
-    try:
-        path.mkdir(mode=0o700, exist_ok=True)
-    except FileNotFoundError as exc:
-        raise PoolUnavailableError(f"there is no directory {path.parent}") from exc
-    except FileExistsError as exc:
-        raise PoolPathTakenError(f"{path} is not a directory") from exc
+    if not path.is_dir():
+        try:
+            files.make_directory(path)
+        except FileNotFoundError as exc:
+            raise PoolUnavailableError(f"there is no directory {path.parent}") from exc
+        except FileExistsError as exc:
+            raise PoolPathTakenError(f"{path} is not a directory") from exc
+    files.sync(path.parent.resolve())
 
 
 def _require_nothing_but(directory: Path, allowed: set[str] | frozenset[str]) -> None:

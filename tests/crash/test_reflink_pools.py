@@ -37,6 +37,10 @@ class Scenario:
 
 
 def nothing(path: Path) -> None:
+    assert not path.exists()
+
+
+def empty(path: Path) -> None:
     path.mkdir()
 
 
@@ -70,7 +74,7 @@ def open_and_close(path: Path, tools: Tools) -> None:
 
 IN_IMAGE = (
     Scenario("create", nothing, create),
-    Scenario("create allocated", nothing, create_allocated),
+    Scenario("create allocated", empty, create_allocated),
     Scenario("open", pool, open_and_close),
     Scenario("grow", pool_in_use, lambda path, tools: grow_pool(path, LARGER_BYTES, tools=tools)),
     Scenario("export", pool_in_use, lambda path, tools: export_pool(path, tools=tools)),
@@ -142,13 +146,28 @@ def test_making_of_a_directory_pool_that_dies_at_any_effect_can_be_repeated(
         create_in_directory(xfs / "undisturbed", counted(effects))
         for number in range(len(effects.done)):
             path, dying = xfs / str(number), Effects(number, stop)
-            path.mkdir()
             with pytest.raises(CrashError):
                 create_in_directory(path, counted(dying))
             assert dying.was_reached
             create_in_directory(path, Tools())
             assert contents_of(path) == contents_of(xfs / "undisturbed"), dying.done
             require_usable(path)
+
+
+@pytest.mark.parametrize(
+    ("prepare", "first"),
+    [(nothing, ["make_directory pool", "sync above"]), (empty, ["sync above"])],
+)
+def test_making_of_a_pool_makes_its_directory_durable_first(
+    directory: Path, prepare: Callable[[Path], object], first: list[str]
+) -> None:
+    """Also where a call that was cut short made it."""
+    effects, path = Effects(), directory / "above" / "pool"
+    path.parent.mkdir()
+    prepare(path)
+    create_pool(path, size_bytes=SIZE_BYTES, tools=counted(effects))
+    assert effects.done[: len(first)] == first
+    delete_pool(path)
 
 
 @pytest.mark.parametrize(

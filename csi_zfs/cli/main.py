@@ -23,6 +23,13 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help does not load rich
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+@app.callback()
+def of_every_command(*, _version: version.VersionOption = False) -> None:
+    """Take the options that stand before a command."""
+
+
 app.add_typer(node.app)
 app.add_typer(pool.app, name="pool")
 app.add_typer(version.app)

@@ -1,4 +1,6 @@
-"""`csi-zfs version`."""
+"""`csi-zfs version`, and `csi-zfs --version`."""
+
+from typing import Annotated
 
 import typer
 
@@ -13,3 +15,17 @@ def version() -> None:
     from importlib import metadata
 
     typer.echo(metadata.version("csi-zfs"))
+
+
+def _print_and_end(is_asked_for: bool) -> None:  # noqa: FBT001 - Typer calls it so
+    if is_asked_for:
+        version()
+        raise typer.Exit
+
+
+VersionOption = Annotated[
+    bool,
+    typer.Option(
+        "--version", callback=_print_and_end, is_eager=True, help="Print the version and end."
+    ),
+]

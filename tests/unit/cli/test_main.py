@@ -126,10 +126,12 @@ def test_help_needs_no_root_and_has_an_example(
     assert ("Example:\n" in shown) == (command not in ([], ["pool"]))
 
 
+@pytest.mark.parametrize("words", [["version"], ["--version"], ["--version", "node"]], ids=" ".join)
 def test_version_is_that_of_the_installed_package(
-    run: Run, capsys: pytest.CaptureFixture[str]
+    driver: FakeDriver, run: Run, capsys: pytest.CaptureFixture[str], words: list[str]
 ) -> None:
-    assert run("version") == 0
+    assert run(*words) == 0
+    assert driver.calls == []
     assert capsys.readouterr().out == metadata.version("csi-zfs") + "\n"
 
 

@@ -100,7 +100,7 @@ class LzcError(Exception):
 
 
 class LibzfsCore(Protocol):
-    """OpenZFS's calls.  Thread-safe.  Each is atomic, and durable when it returns.
+    """OpenZFS's calls.  Thread-safe.  Durable when they return, and atomic but for what is said.
 
     Every method may raise `LzcError`, and one that talks to another process also
     `PoolSuspendedError`, or an `OutcomeUnknownError` where the call may still take effect.
@@ -109,10 +109,17 @@ class LibzfsCore(Protocol):
     def create(
         self, name: str, kind: DatasetKind, properties: Properties, *, key: bytes = b""
     ) -> None:
-        """Make a file system or a zvol; `key` is the raw wrapping key of a new encryption root."""
+        """Make a file system or a zvol; `key` is the raw wrapping key of a new encryption root.
+
+        A crash may leave it without some of its `properties` (a zvol always has its volsize): they
+        are set in transactions of their own, after it was made.  ENOENT is the parent.
+        """
 
     def clone(self, name: str, origin: str, properties: Properties) -> None:
-        """Make a dataset from the snapshot `origin`; ENOENT is the parent or the origin."""
+        """Make a dataset from the snapshot `origin`; ENOENT is the parent or the origin.
+
+        A crash may leave it without some of its `properties`, as with `create`.
+        """
 
     def snapshot(
         self, names: Sequence[str], user_properties: Mapping[str, str] = NO_USER_PROPERTIES
@@ -120,12 +127,17 @@ class LibzfsCore(Protocol):
         """Take all snapshots at one instant, or none; each gets the same `user_properties`."""
 
     def destroy(self, name: str) -> None:
-        """Destroy one file system or zvol that has neither snapshots nor children."""
+        """Destroy one file system or zvol; EEXIST: it has children.
+
+        EBUSY: it has snapshots, or is open or mounted.  What an interrupted `receive` left hidden
+        below it goes along.
+        """
 
     def destroy_snapshots(self, names: Sequence[str], *, is_deferred: bool = False) -> None:
         """Destroy all snapshots of one pool, or none; missing ones are passed over in silence.
 
-        With `is_deferred`, one that is held or has clones goes when the last of them goes.
+        EEXIST: clones need it; EBUSY: it is held, or being read by a `send`.  With `is_deferred`,
+        one that is held or has clones goes when the last of them goes.
         """
 
     def rename(self, name: str, new_name: str) -> None:
@@ -138,10 +150,10 @@ class LibzfsCore(Protocol):
         """
 
     def hold(self, name: str, tag: str) -> None:
-        """Keep a snapshot; EEXIST where the tag holds it already, ENOENT where it is missing."""
+        """Keep a snapshot; repeating it is no error; ENOENT where the snapshot is missing."""
 
     def release(self, name: str, tag: str) -> None:
-        """Take a hold away; ENOENT where the snapshot or the hold is missing.
+        """Take a hold away; a missing one is no error; ENOENT where the snapshot is missing.
 
         The last one destroys a snapshot whose destroy was deferred.
         """
@@ -208,6 +220,9 @@ class LibzfsCore(Protocol):
         It sees `arguments` as `(...)["argv"]`.  Whole numbers arrive there as signed 64 bits, and
         come back so: `& (1 << 64) - 1` makes a GUID of one.  A program that fails half-way keeps
         what it has changed: check first (`zfs.check.*`), change then.
+
+        EINVAL: it is not Lua; ECHRNG: it failed, or the pool took no transaction, with the words
+        in `detail`; ETIME: `instruction_limit`; ENOSPC: `memory_limit_bytes`, not the pool.
         """
 
     def read_program(
@@ -222,4 +237,4 @@ class LibzfsCore(Protocol):
         """As `run_program`, for a program that changes nothing: faster, and without waiting."""
 
     def exists(self, name: str) -> bool:
-        """Whether a dataset or snapshot is there; False also for one in a pool that is away."""
+        """Whether a dataset or snapshot is there; False also for one in a pool not imported."""

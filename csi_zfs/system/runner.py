@@ -1,9 +1,10 @@
 """The one door to child processes.
 
 A child gets an argument list (no shell), `LC_ALL=C`, no standard input, no inherited descriptors, a
-process group of its own and a deadline.  `preexec_fn` is never used: CPython then starts the child
-by vfork, which runs none of gRPC's fork handlers, so that many calls can start children at once
-without a deadlock (tests/unit/system/test_runner.py).
+process group of its own and a deadline.  One that stays beside the driver (`Companion`) gets a
+socket and no deadline.  `preexec_fn` is never used: CPython then starts the child by vfork, which
+runs none of gRPC's fork handlers, so that many calls can start children at once without a deadlock
+(tests/unit/system/test_runner.py).
 """
 
 import contextlib
@@ -100,15 +101,47 @@ class SystemRunner:
         return result
 
 
+class Companion:
+    """A child that stays beside the driver, at the other end of a socket.
+
+    What it prints on its standard error goes to the driver's.
+    """
+
+    def __init__(self, argv: Sequence[str], *, descriptor: int) -> None:
+        """Start it; it inherits `descriptor`, under the same number, and no other.
+
+        Raises:
+            CommandMissingError: there is no such program.
+        """
+        self._process = _opened(argv, stdout=subprocess.DEVNULL, pass_fds=(descriptor,))
+
+    @property
+    def pid(self) -> int:
+        """Its process id, also the id of its group."""
+        return self._process.pid
+
+    def end(self) -> None:
+        """Kill it with its group and wait for a moment; the kernel may not let go of it yet."""
+        if self._process.poll() is None:
+            _kill(self._process)
+
+
 def _start(argv: Sequence[str]) -> subprocess.Popen[bytes]:
+    return _opened(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def _opened(
+    argv: Sequence[str], *, stdout: int, stderr: int | None = None, pass_fds: Sequence[int] = ()
+) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=stdout,
+            stderr=stderr,
             env=_ENVIRONMENT,
             process_group=0,
+            pass_fds=pass_fds,
         )
     except FileNotFoundError as exc:
         msg = f"{argv[0]} is not installed on this machine"

@@ -21,7 +21,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 
 .PHONY: help
 help: ## List the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name words; do printf '  make %-14s %s\n' "$$name" "$$words"; done
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name words; do printf '  make %-14s %s\n' "$$name" "$$words"; done
 
 # --- what a user runs ---
 
@@ -47,6 +47,14 @@ sanity: need-root setup ## Run csi-sanity against the real driver on a real embe
 .PHONY: bench
 bench: need-root setup ## Measure the driver and print the figures as ratios (root)
 	@$(PY) -m tests.bench
+
+.PHONY: e2e-zfs
+e2e-zfs: need-root setup vm-packages ## Run the suites that need real OpenZFS in a virtual machine (root)
+	@$(PY) -m e2e.vm suites
+
+.PHONY: vm
+vm: need-root setup vm-packages ## Boot a virtual machine with real OpenZFS and leave it running (root)
+	@$(PY) -m e2e.vm up
 
 # --- what a developer runs ---
 
@@ -109,6 +117,10 @@ setup: packages $(READY) ## Install the missing Debian packages and make the vir
 .PHONY: packages
 packages:
 	@tools/debian-packages $(PYTHON)
+
+.PHONY: vm-packages
+vm-packages:
+	@tools/debian-packages $(PYTHON) vm
 
 .PHONY: need-root
 need-root:

@@ -39,18 +39,22 @@ class DirectLibzfsCore:
     """`LibzfsCore` on the library itself.  Thread-safe: cffi releases Python's lock in a call."""
 
     def __init__(self) -> None:
-        """Load the library; raises `LzcError` where OpenZFS is not loaded into the kernel."""
-        # Only a machine that has OpenZFS has them, and only the helper process needs them.
-        from libzfs_core._nvlist import nvlist_in, nvlist_out
-        from libzfs_core.bindings import libzfs_core
-        from libzfs_core.ctypes import int64_t
+        """Load the library; raises `LzcError` (`initialize`) where OpenZFS is not there."""
+        try:
+            # Only a machine that has OpenZFS has them, and only the helper process needs them.
+            from libzfs_core._nvlist import nvlist_in, nvlist_out
+            from libzfs_core.bindings import libzfs_core
+            from libzfs_core.ctypes import int64_t
 
-        self._lib: Foreign = libzfs_core.lib
+            self._lib: Foreign = libzfs_core.lib
+            number = self._lib.libzfs_core_init()
+        except (ImportError, OSError) as exc:
+            raise LzcError("initialize", errno.ELIBACC, (), detail=str(exc)) from exc
+        _check("initialize", number, ())
         self._ffi: Foreign = libzfs_core.ffi
         self._nvlist_in = nvlist_in
         self._nvlist_out = nvlist_out
         self._int64 = int64_t
-        _check("initialize", self._lib.libzfs_core_init(), ())
 
     def create(
         self, name: str, kind: DatasetKind, properties: Properties, *, key: bytes = b""

@@ -102,8 +102,7 @@ class LzcError(Exception):
 class LibzfsCore(Protocol):
     """OpenZFS's calls.  Thread-safe.  Durable when they return, and atomic but for what is said.
 
-    Every method may raise `LzcError`, and one that talks to another process also
-    `PoolSuspendedError`, or an `OutcomeUnknownError` where the call may still take effect.
+    Every method may raise `LzcError`; in a helper process also what `Calls.make` says.
     """
 
     def create(
@@ -218,7 +217,8 @@ class LibzfsCore(Protocol):
         """Run a channel program in one transaction, and return what it returned.
 
         It sees `arguments` as `(...)["argv"]`.  Whole numbers arrive there as signed 64 bits, and
-        come back so: `& (1 << 64) - 1` makes a GUID of one.  A program that fails half-way keeps
+        come back so: `& (1 << 64) - 1` makes a GUID of one.  A list goes in as one (of texts or of
+        numbers, nothing else) and comes back as a dict of "1", "2" and so on.  A program that fails half-way keeps
         what it has changed: check first (`zfs.check.*`), change then.
 
         EINVAL: it is not Lua; ECHRNG: it failed, or the pool took no transaction, with the words

@@ -218,8 +218,10 @@ class LibzfsCore(Protocol):
 
         It sees `arguments` as `(...)["argv"]`.  Whole numbers arrive there as signed 64 bits, and
         come back so: `& (1 << 64) - 1` makes a GUID of one.  A list goes in as one (of texts or of
-        numbers, nothing else) and comes back as a dict of "1", "2" and so on.  A program that fails half-way keeps
-        what it has changed: check first (`zfs.check.*`), change then.
+        numbers, nothing else) and comes back as a dict of "1", "2" and so on.
+
+        A program that fails half-way keeps what it has changed: check first (`zfs.check.*`), change
+        then.
 
         EINVAL: it is not Lua; ECHRNG: it failed, or the pool took no transaction, with the words
         in `detail`; ETIME: `instruction_limit`; ENOSPC: `memory_limit_bytes`, not the pool.

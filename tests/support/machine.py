@@ -11,6 +11,7 @@ from pathlib import Path
 # A user's PATH may lack these, where mkfs and losetup live.
 _SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 _ROOT_TOOLS = ("losetup", "mount", "umount", "blkid", "mkfs.xfs", "mkfs.ext4", "resize2fs")
+_OPENZFS = Path("/sys/module/zfs/version")
 _PROBE_TIMEOUT_S = 20
 
 # Comma-separated needs ("root", "go") that a CI machine is documented not to meet.
@@ -38,6 +39,7 @@ TIERS = (
     Tier("unit"),
     Tier("contract (fakes)"),
     Tier("contract (real pool)", needs=("root",)),
+    Tier("contract (OpenZFS)", needs=("root", "openzfs")),
     Tier("property"),
     Tier("crash (fakes)"),
     Tier("crash (real pool, kill -9)", needs=("root",)),
@@ -51,6 +53,7 @@ def needs() -> dict[str, Need]:
     """Everything that a tier may need, by name, as this machine has it."""
     return {
         "root": Need("root", why_no_root_tier(), "sudo make test"),
+        "openzfs": Need("openzfs", why_no_openzfs(), "make e2e-zfs"),
         "go": Need("go", why_no_go(), "install Go (https://go.dev/dl), then make test"),
     }
 
@@ -66,6 +69,11 @@ def why_no_root_tier() -> str | None:
     if not Path("/dev/loop-control").exists():
         return "needs loop devices, and there is no /dev/loop-control"
     return _complaint("losetup", "--find") or _why_no_mount()
+
+
+def why_no_openzfs() -> str | None:
+    """Why tests cannot use OpenZFS here; None when they can."""
+    return None if _OPENZFS.exists() else "needs OpenZFS in the kernel"
 
 
 @cache

@@ -1,0 +1,164 @@
+"""`LibzfsCoreDatasets`: a `DatasetManager` on OpenZFS, through its own library.
+
+Every dataset is a zvol below one parent, with our record in one user property.  Clones depend on
+the snapshots that they were made of; the kernel keeps these until the last clone goes.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+
+from csi_zfs.datasets.api import (
+    NOT_QUIESCED,
+    Dataset,
+    DatasetKind,
+    DatasetNotFoundError,
+    DatasetSnapshot,
+    Features,
+    NewDataset,
+    NewSnapshot,
+    PoolCapacity,
+    RecordCorruptError,
+)
+from csi_zfs.datasets.names import is_tombstone
+from csi_zfs.domain.model import DataPath, DeviceNode, HealthFinding
+from csi_zfs.zfs import changing, health, making, removal, snapshots
+from csi_zfs.zfs.engine import Engine
+from csi_zfs.zfs.properties import creation_properties, mutable_properties
+
+FEATURES = Features(
+    dependent_clones=True,
+    native_filesystem=False,
+    send=False,
+    encryption=False,
+    creation_properties=creation_properties(DatasetKind.ZVOL),
+    mutable_properties=mutable_properties(DatasetKind.ZVOL),
+)
+
+
+class LibzfsCoreDatasets:
+    """One open pool; see `DatasetManager` for the promises of its methods."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Serve the pool of this engine; pools.py opens one."""
+        self._engine = engine
+
+    @property
+    def pool_id(self) -> str:
+        """See `DatasetManager`."""
+        return self._engine.home.pool_id
+
+    @property
+    def pool_name(self) -> str:
+        """See `DatasetManager`."""
+        return self._engine.home.pool_name
+
+    @property
+    def features(self) -> Features:
+        """See `DatasetManager`."""
+        return FEATURES
+
+    def create(self, new: NewDataset) -> Dataset:
+        """See `DatasetManager`."""
+        return making.create(self._engine, new)
+
+    def clone(
+        self,
+        source_name: str,
+        new: NewDataset,
+        *,
+        quiesced: AbstractContextManager[None] = NOT_QUIESCED,
+    ) -> Dataset:
+        """See `DatasetManager`; `CloneTooSmallError` where `new` is smaller than the source."""
+        return making.clone(self._engine, source_name, new, quiesced)
+
+    def get(self, name: str) -> Dataset:
+        """See `DatasetManager`; what was made by hand has no user properties."""
+        return self._engine.objects.dataset(name)
+
+    def list(self) -> Iterator[Dataset | RecordCorruptError]:
+        """See `DatasetManager`; what was made by hand is left out."""
+        return self._engine.objects.datasets()
+
+    def data_path(self, name: str) -> DataPath:
+        """See `DatasetManager`; raises `DeviceLateError` where its device does not come."""
+        dataset = self._engine.objects.dataset(name)
+        if is_tombstone(name) and self._engine.native.read(name, "volmode")["volmode"] == "none":
+            raise DatasetNotFoundError(f"{name} is deleted and has no data")
+        path = self._engine.devices.await_device(self._engine.home.full(name))
+        return DeviceNode(path, dataset.size_bytes)
+
+    def resize(self, name: str, size_bytes: int) -> Dataset:
+        """See `DatasetManager`."""
+        return changing.resize(self._engine, name, size_bytes)
+
+    def rename(self, name: str, new_name: str) -> Dataset:
+        """See `DatasetManager`."""
+        self._engine.objects.dataset(name)
+        self._rename(name, new_name)
+        return self._engine.objects.dataset(new_name)
+
+    def retire(self, name: str, new_name: str) -> Dataset:
+        """See `DatasetManager`."""
+        return removal.retire(self._engine, name, new_name)
+
+    def set_properties(self, name: str, properties: Mapping[str, str]) -> Dataset:
+        """See `DatasetManager`."""
+        return changing.set_properties(self._engine, name, properties)
+
+    def set_user_properties(self, name: str, user_properties: Mapping[str, str]) -> Dataset:
+        """See `DatasetManager`."""
+        return changing.set_user_properties(self._engine, name, user_properties)
+
+    def destroy(self, name: str, *, uid: str) -> None:
+        """See `DatasetManager`."""
+        removal.destroy(self._engine, name, uid=uid)
+
+    def snapshot(
+        self, new: Sequence[NewSnapshot], *, quiesced: AbstractContextManager[None] = NOT_QUIESCED
+    ) -> Sequence[DatasetSnapshot]:
+        """See `DatasetManager`."""
+        return snapshots.take(self._engine, new, quiesced)
+
+    def get_snapshot(self, name: str) -> DatasetSnapshot:
+        """See `DatasetManager`; what was made by hand has no user properties."""
+        return self._engine.objects.snapshot(name)
+
+    def list_snapshots(self) -> Iterator[DatasetSnapshot | RecordCorruptError]:
+        """See `DatasetManager`; what was made by hand is left out."""
+        return self._engine.objects.snapshots()
+
+    def rename_snapshot(self, name: str, new_name: str) -> DatasetSnapshot:
+        """See `DatasetManager`."""
+        self._engine.objects.snapshot(name)
+        self._rename(name, new_name)
+        return self._engine.objects.snapshot(new_name)
+
+    def destroy_snapshot(self, name: str, *, uid: str, is_deferred: bool = False) -> None:
+        """See `DatasetManager`."""
+        removal.destroy_snapshot(self._engine, name, uid=uid, is_deferred=is_deferred)
+
+    def hold(self, name: str, tag: str) -> None:
+        """See `DatasetManager`."""
+        removal.hold(self._engine, name, tag)
+
+    def release(self, name: str, tag: str) -> None:
+        """See `DatasetManager`."""
+        removal.release(self._engine, name, tag)
+
+    def capacity(self) -> PoolCapacity:
+        """See `DatasetManager`."""
+        return self._engine.capacity()
+
+    def health(self) -> tuple[HealthFinding, ...]:
+        """See `DatasetManager`."""
+        return health.findings(self._engine)
+
+    def extent_count(self, name: str) -> int:
+        """See `DatasetManager`: a copy costs the same always."""
+        self._engine.objects.dataset(name)
+        return 0
+
+    def _rename(self, name: str, new_name: str) -> None:
+        home = self._engine.home
+        with home.calling(name):
+            home.core.rename(home.full(name), home.full(new_name))

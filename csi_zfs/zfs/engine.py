@@ -1,0 +1,85 @@
+"""The parts of one open pool, wired together once."""
+
+import secrets
+from bisect import bisect_right
+from dataclasses import dataclass, replace
+
+from csi_zfs.datasets.admission import Claim, Ledger
+from csi_zfs.datasets.api import Dataset, DatasetSnapshot, PoolCapacity
+from csi_zfs.datasets.names import is_tombstone
+from csi_zfs.domain.sizes import GRANULE_BYTES
+from csi_zfs.system.clock import Clock
+from csi_zfs.zfs.command import NativeProperties
+from csi_zfs.zfs.devices import ZvolDevices
+from csi_zfs.zfs.home import Home
+from csi_zfs.zfs.objects import Objects
+from csi_zfs.zfs.reservation import (
+    DEFAULT_VOLBLOCKSIZE_BYTES,
+    ParityVdev,
+    refreservation_bytes,
+)
+from csi_zfs.zfs.space import Space
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """What the operations on a pool share; see the classes of its parts."""
+
+    home: Home
+    objects: Objects
+    ledger: Ledger
+    space: Space
+    native: NativeProperties
+    devices: ZvolDevices
+    vdevs: tuple[ParityVdev, ...]
+    clock: Clock
+
+    def reservation_bytes(self, entry: Dataset | DatasetSnapshot) -> int:
+        """What a thick zvol reserves: its bytes, and the blocks that say where they are."""
+        return reservation_bytes(entry, self.vdevs)
+
+    def capacity(self) -> PoolCapacity:
+        """The room that is left; of the thick room so much as a zvol can have as its size."""
+        capacity = self.ledger.capacity(self.space.room())
+        room_bytes = capacity.admissible_thick_bytes
+        return replace(capacity, admissible_thick_bytes=largest_thick_bytes(room_bytes, self.vdevs))
+
+    def claim_of(self, entry: Dataset | DatasetSnapshot) -> Claim:
+        """What an object may come to need."""
+        return claim_of(entry, self.vdevs)
+
+
+def reservation_bytes(entry: Dataset | DatasetSnapshot, vdevs: tuple[ParityVdev, ...]) -> int:
+    """See `Engine`."""
+    properties = entry.properties if isinstance(entry, Dataset) else {}
+    return refreservation_bytes(
+        entry.size_bytes,
+        volblocksize_bytes=int(properties.get("volblocksize", DEFAULT_VOLBLOCKSIZE_BYTES)),
+        copies=int(properties.get("copies", 1)),
+        vdevs=vdevs,
+    )
+
+
+def largest_thick_bytes(room_bytes: int, vdevs: tuple[ParityVdev, ...]) -> int:
+    """The largest zvol, in granules, whose reservation fits into this room."""
+    granules = range(room_bytes // GRANULE_BYTES + 1)
+    fitting = bisect_right(
+        granules,
+        room_bytes,
+        key=lambda count: refreservation_bytes(count * GRANULE_BYTES, vdevs=vdevs),
+    )
+    return max(0, fitting - 1) * GRANULE_BYTES
+
+
+def claim_of(entry: Dataset | DatasetSnapshot, vdevs: tuple[ParityVdev, ...]) -> Claim:
+    """See `Engine`; a deleted volume needs nothing but what its snapshots do."""
+    if is_tombstone(entry.name) or (isinstance(entry, DatasetSnapshot) and not entry.is_thick):
+        return Claim()
+    if not entry.is_thick:
+        return Claim.of_size(entry.size_bytes, is_thick=False)
+    return Claim.of_size(reservation_bytes(entry, vdevs), is_thick=True)
+
+
+def new_uid() -> str:
+    """16 random hex digits."""
+    return secrets.token_hex(8)

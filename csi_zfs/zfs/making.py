@@ -1,0 +1,194 @@
+"""Making datasets: empty ones, and clones of snapshots or of datasets as they are now."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from csi_zfs.datasets.admission import Claim
+from csi_zfs.datasets.api import (
+    Dataset,
+    DatasetExistsError,
+    DatasetKind,
+    DatasetNotFoundError,
+    DatasetSnapshot,
+    NewDataset,
+    PoolFullError,
+    UnsupportedFeatureError,
+)
+from csi_zfs.datasets.names import deferred_snapshot_leaf, snapshot_of, split_snapshot
+from csi_zfs.domain.errors import OutOfRangeError
+from csi_zfs.domain.sizes import format_size
+from csi_zfs.zfs.engine import Engine, new_uid
+from csi_zfs.zfs.lzc import Properties
+from csi_zfs.zfs.properties import (
+    canonical_properties,
+    kernel_properties,
+    kernel_properties_of_clone,
+    mutable_properties,
+)
+from csi_zfs.zfs.records import encode_dataset, encode_snapshot
+
+_NOTHING_KEPT: Mapping[str, str] = MappingProxyType({})
+
+
+class CloneTooSmallError(OutOfRangeError):
+    """A clone cannot be smaller than its source."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Clone:
+    """A clone to make: the dataset, and the native properties that are set with it."""
+
+    dataset: Dataset
+    native: Properties
+
+
+def create(engine: Engine, new: NewDataset) -> Dataset:
+    """See `DatasetManager.create`."""
+    _require_served(new)
+    dataset = _dataset_for(engine, new)
+    native = kernel_properties(dataset.kind, dataset.properties)
+    with _admitted(engine, engine.claim_of(dataset), new.name), engine.home.calling(new.name):
+        engine.home.core.create(
+            engine.home.full(new.name), new.kind, native | _own_properties(engine, dataset)
+        )
+    return dataset
+
+
+def clone(
+    engine: Engine, source_name: str, new: NewDataset, quiesced: AbstractContextManager[None]
+) -> Dataset:
+    """See `DatasetManager.clone`."""
+    _require_served(new)
+    source = engine.objects.entry(source_name)
+    _require_large_enough(source, new)
+    kept = engine.objects.dataset(split_snapshot(source_name)[0]).properties
+    dataset = replace(_dataset_for(engine, new, kept), origin=source_name)
+    planned = _Clone(dataset, _native_of_clone(dataset, kept))
+    if isinstance(source, Dataset):
+        return _clone_of_live(engine, source, planned, quiesced)
+    with _admitted(engine, engine.claim_of(dataset), new.name):
+        # What a snapshot holds does not change, so nothing is done meanwhile.
+        with quiesced:
+            pass
+        _make(engine, planned)
+    return dataset
+
+
+def _clone_of_live(
+    engine: Engine, source: Dataset, clone: _Clone, quiesced: AbstractContextManager[None]
+) -> Dataset:
+    """Through a snapshot of a name of our own making, which goes with the clone.
+
+    It is destroyed deferred once the clone is there; where a crash lies between, the next start
+    does that.
+    """
+    hidden = _hidden_snapshot_of(engine, source)
+    dataset = replace(clone.dataset, origin=hidden.name)
+    full_name = engine.home.full(hidden.name)
+    claim = engine.claim_of(dataset) + engine.claim_of(hidden)
+    with _admitted(engine, claim, dataset.name):
+        with _destroyed_on_error(engine, full_name):
+            with quiesced, engine.home.calling(source.name):
+                engine.home.core.snapshot([full_name], encode_snapshot(hidden))
+            _make(engine, replace(clone, dataset=dataset))
+        with engine.home.calling(hidden.name):
+            engine.home.core.destroy_snapshots([full_name], is_deferred=True)
+    return dataset
+
+
+def _make(engine: Engine, clone: _Clone) -> None:
+    dataset = clone.dataset
+    with engine.home.calling(dataset.origin):
+        engine.home.core.clone(
+            engine.home.full(dataset.name),
+            engine.home.full(dataset.origin),
+            {**clone.native, **_own_properties(engine, dataset)},
+        )
+
+
+@contextmanager
+def _destroyed_on_error(engine: Engine, full_snapshot_name: str) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        # What does not exist is passed over in silence.
+        engine.home.core.destroy_snapshots([full_snapshot_name])
+        raise
+
+
+@contextmanager
+def _admitted(engine: Engine, claim: Claim, name: str) -> Iterator[None]:
+    """Keep room for what the block makes; whoever repeats a call on a full pool hears "exists"."""
+    try:
+        with engine.ledger.reserved(claim, engine.space.room):
+            yield
+    except PoolFullError:
+        require_free(engine, name)
+        raise
+
+
+def require_free(engine: Engine, name: str) -> None:
+    """Raise `DatasetExistsError` where something has this name."""
+    try:
+        engine.objects.entry(name)
+    except DatasetNotFoundError:
+        return
+    raise DatasetExistsError(f"{name} exists")
+
+
+def _require_served(new: NewDataset) -> None:
+    if new.kind is not DatasetKind.ZVOL:
+        raise UnsupportedFeatureError(f"datasets of kind {new.kind} are not served here")
+
+
+def _require_large_enough(source: Dataset | DatasetSnapshot, new: NewDataset) -> None:
+    if new.size_bytes < source.size_bytes:
+        wanted, needed = format_size(new.size_bytes), format_size(source.size_bytes)
+        raise CloneTooSmallError(f"{new.name} of {wanted} cannot hold {source.name}, {needed}")
+
+
+def _dataset_for(
+    engine: Engine, new: NewDataset, kept: Mapping[str, str] = _NOTHING_KEPT
+) -> Dataset:
+    return Dataset(
+        name=new.name,
+        uid=new_uid(),
+        kind=new.kind,
+        size_bytes=new.size_bytes,
+        is_thick=new.is_thick,
+        created_ns=engine.clock.now_ns(),
+        properties={**kept, **canonical_properties(new.kind, new.properties)},
+        user_properties=dict(new.user_properties),
+    )
+
+
+def _hidden_snapshot_of(engine: Engine, source: Dataset) -> DatasetSnapshot:
+    uid = new_uid()
+    return DatasetSnapshot(
+        name=snapshot_of(source.name, deferred_snapshot_leaf(uid)),
+        uid=uid,
+        kind=source.kind,
+        size_bytes=source.size_bytes,
+        is_thick=source.is_thick,
+        created_ns=engine.clock.now_ns(),
+    )
+
+
+def _native_of_clone(dataset: Dataset, kept: Mapping[str, str]) -> Properties:
+    """What is set at a clone; what is fixed is its origin's, and may be named if it is the same."""
+    mutable = mutable_properties(dataset.kind)
+    wanted = {
+        key: text
+        for key, text in dataset.properties.items()
+        if key in mutable or text != kept.get(key)
+    }
+    return kernel_properties_of_clone(dataset.kind, wanted)
+
+
+def _own_properties(engine: Engine, dataset: Dataset) -> dict[str, int | str]:
+    own: dict[str, int | str] = {"volsize": dataset.size_bytes}
+    if dataset.is_thick:
+        own["refreservation"] = engine.reservation_bytes(dataset)
+    return {**own, **encode_dataset(dataset)}

@@ -1,0 +1,125 @@
+"""A real pool of OpenZFS as a `PoolUnderTest`; needs root and the module, so the virtual machine.
+
+One zpool serves a whole session, since a zpool takes longer to make than most tests: each test has
+a parent of its own, with a quota that makes it a small pool.
+"""
+
+import os
+import subprocess
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from csi_zfs.datasets.names import split_snapshot
+from csi_zfs.domain.sizes import GIB
+from csi_zfs.system.files import write_all
+from csi_zfs.zfs.datasets import LibzfsCoreDatasets
+from csi_zfs.zfs.lzc import LibzfsCore
+from csi_zfs.zfs.pools import Doors, create_pool, open_pool
+from csi_zfs.zfs.records import DATASET_PROPERTY, SNAPSHOT_PROPERTY
+from tests.support.pools import PoolUnderTest
+
+_COMMAND_LIMIT_S = 60
+_ZPOOL_BYTES = 4 * GIB
+
+
+@dataclass(frozen=True, slots=True)
+class Zpool:
+    """A zpool for tests, the file that it lies on, and the way to it."""
+
+    name: str
+    file: Path
+    core: LibzfsCore
+
+
+class ZfsPoolUnderTest:
+    """A `PoolUnderTest` below a parent."""
+
+    def __init__(self, zpool: Zpool, parent: str) -> None:
+        """Open the pool."""
+        self._zpool = zpool
+        self._doors = Doors(zpool.core)
+        self._parent = parent
+        self.manager = self._opened()
+
+    def write(self, name: str, data: bytes, *, offset_bytes: int = 0) -> None:
+        """See `PoolUnderTest`."""
+        with self._device(name).open("r+b", buffering=0) as device:
+            device.seek(offset_bytes)
+            write_all(device.fileno(), data)
+            os.fsync(device.fileno())
+
+    def read(self, name: str, length_bytes: int, *, offset_bytes: int = 0) -> bytes:
+        """See `PoolUnderTest`."""
+        with self._device(name).open("rb") as device:
+            device.seek(offset_bytes)
+            return device.read(length_bytes)
+
+    def reopen(self) -> None:
+        """See `PoolUnderTest`."""
+        self.manager = self._opened()
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """See `PoolUnderTest`; the zpool is exported."""
+        run("zpool", "export", self._zpool.name)
+        try:
+            yield
+        finally:
+            run("zpool", "import", "-N", "-d", str(self._zpool.file.parent), self._zpool.name)
+
+    @contextmanager
+    def in_use(self, name: str) -> Iterator[None]:
+        """See `PoolUnderTest`; open as a pod has it."""
+        with self._device(name).open("r+b"):
+            yield
+
+    def damage(self, name: str) -> None:
+        """See `PoolUnderTest`."""
+        record = SNAPSHOT_PROPERTY if split_snapshot(name)[1] else DATASET_PROPERTY
+        run("zfs", "set", f"{record}=1 01 torn", f"{self._parent}/{name}")
+
+    def _opened(self) -> LibzfsCoreDatasets:
+        return open_pool(self._parent, name="tank", doors=self._doors)
+
+    def _device(self, name: str) -> Path:
+        return self.manager.data_path(name).path
+
+
+def run(*command: str) -> str:
+    """Run one command; a failure fails the test, with what it said."""
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=_COMMAND_LIMIT_S, check=False
+    )
+    assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
+    return done.stdout
+
+
+@contextmanager
+def made_zpool(directory: Path, core: LibzfsCore) -> Iterator[Zpool]:
+    """A zpool on a sparse file below `directory`; gone afterwards."""
+    zpool = Zpool(f"tests-{uuid.uuid4().hex[:12]}", directory / "vdev", core)
+    with zpool.file.open("wb") as vdev:
+        vdev.truncate(_ZPOOL_BYTES)
+    run("zpool", "create", "-O", "mountpoint=none", zpool.name, str(zpool.file))
+    try:
+        yield zpool
+    finally:
+        run("udevadm", "settle")
+        run("zpool", "destroy", "-f", zpool.name)
+        zpool.file.unlink()
+
+
+@contextmanager
+def zfs_pool(zpool: Zpool) -> Iterator[PoolUnderTest]:
+    """A pool below a parent of its own in this zpool, for one test.
+
+    It goes with the zpool: to destroy it at once would mean to wait for udev, which opens every new
+    zvol for a moment.
+    """
+    parent = f"{zpool.name}/{uuid.uuid4().hex[:12]}"
+    create_pool(parent, Doors(zpool.core))
+    run("zfs", "set", f"quota={GIB}", parent)
+    yield ZfsPoolUnderTest(zpool, parent)

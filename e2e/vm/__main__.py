@@ -13,9 +13,11 @@ from e2e.vm.cache import cache_directory, locked
 from e2e.vm.errors import VmError
 from e2e.vm.guest import Guest, booted, load_guest, start_guest
 from e2e.vm.images import Images, ensure_images, wanted_images
+from e2e.vm.programs import provide
 from e2e.vm.progress import say
 from e2e.vm.run import DEFAULT_LIMIT_S, Selection, run_pytest
 from e2e.vm.suites import SUITES, run_suites
+from tests.sanity.build import CannotBuildError, ensure_binary
 from tests.support.signals import STOPPING
 
 _CHECKOUT = Path(__file__).parents[2]
@@ -84,14 +86,17 @@ def run(asked: argparse.Namespace) -> int:
     running = load_guest(_STATE)
     if running is not None:
         _warn_of_other_images(running)
+        _provide_programs(running)
         return run_pytest(_CHECKOUT, running, selection)
     with booted(_images(), _CACHE) as guest:
+        _provide_programs(guest)
         return run_pytest(_CHECKOUT, guest, selection)
 
 
 def suites(asked: argparse.Namespace) -> int:
     """Run every suite in a guest of its own making, and end with a summary."""
     with booted(_images(), _CACHE) as guest:
+        _provide_programs(guest)
         return run_suites(_CHECKOUT, guest, _RESULTS, limit_s=asked.limit_s)
 
 
@@ -105,6 +110,13 @@ def ssh(asked: argparse.Namespace) -> int:
     text = " ".join(word for word in asked.arguments if word != "--")
     words = ("/bin/bash", "-c", text) if text else ()
     return subprocess.run(guest.shell.command(*words, terminal=terminal), check=False).returncode
+
+
+def _provide_programs(guest: Guest) -> None:
+    try:
+        provide(guest, ensure_binary(os.environ))
+    except CannotBuildError as exc:  # the suite that needs it fails, and the others run
+        say(f"without csi-sanity: {exc}")
 
 
 def _images() -> Images:

@@ -5,7 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -16,7 +17,7 @@ from e2e.vm.images import Images, ensure_images, wanted_images
 from e2e.vm.programs import provide
 from e2e.vm.progress import say
 from e2e.vm.run import DEFAULT_LIMIT_S, Selection, run_pytest
-from e2e.vm.suites import SUITES, run_suites
+from e2e.vm.suites import run_suites
 from tests.sanity.build import CannotBuildError, ensure_binary
 from tests.support.signals import STOPPING
 
@@ -81,7 +82,7 @@ def down(_asked: argparse.Namespace) -> int:
 
 def run(asked: argparse.Namespace) -> int:
     """Run pytest with these arguments in the running guest, or in one for this run alone."""
-    arguments = tuple(word for word in asked.arguments if word != "--") or SUITES["platform"]
+    arguments = tuple(word for word in asked.arguments if word != "--") or ("e2e/zfs",)
     selection = Selection(arguments, _RESULTS / asked.name, asked.limit_s)
     running = load_guest(_STATE)
     if running is not None:
@@ -94,10 +95,16 @@ def run(asked: argparse.Namespace) -> int:
 
 
 def suites(asked: argparse.Namespace) -> int:
-    """Run every suite in a guest of its own making, and end with a summary."""
-    with booted(_images(), _CACHE) as guest:
-        _provide_programs(guest)
-        return run_suites(_CHECKOUT, guest, _RESULTS, limit_s=asked.limit_s)
+    """Run every suite in guests of its own making, and end with a summary."""
+    images = _images()
+
+    @contextmanager
+    def boot() -> Iterator[Guest]:
+        with booted(images, _CACHE) as guest:
+            _provide_programs(guest)
+            yield guest
+
+    return run_suites(_CHECKOUT, boot, _RESULTS, limit_s=asked.limit_s)
 
 
 def ssh(asked: argparse.Namespace) -> int:

@@ -1,44 +1,64 @@
-"""The suites that need real OpenZFS, all run in one guest."""
+"""The suites that need real OpenZFS, and the guests that they run in."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from e2e.vm.errors import VmError
 from e2e.vm.guest import Guest
+from e2e.vm.progress import say
 from e2e.vm.results import Counts, read_counts
 from e2e.vm.run import Selection, run_pytest
 
-# Every suite by its name, with the arguments of pytest.
-SUITES: dict[str, tuple[str, ...]] = {
-    "platform": ("e2e/zfs",),
-}
+Boot = Callable[[], AbstractContextManager[Guest]]
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """A selection of tests; `needs_own_boot` where what it does to the kernel may outlive it."""
+
+    name: str
+    arguments: tuple[str, ...]
+    needs_own_boot: bool = False
+
+
+SUSPENDED = "e2e/zfs/test_suspended.py"
+SANITY = "e2e/zfs/test_sanity.py"
+SUITES = (
+    Suite("platform", ("e2e/zfs", f"--ignore={SUSPENDED}", f"--ignore={SANITY}")),
+    Suite("contract", ("tests/contract", "-k", "openzfs and not fake")),
+    Suite("sanity", (SANITY,)),
+    Suite("suspended", (SUSPENDED,), needs_own_boot=True),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a suite ended."""
+    """How a suite ended; `words` say why it has no counts."""
 
     name: str
     status: int
-    counts: Counts
+    counts: Counts | None
     took_s: float
+    words: str = ""
 
     def __str__(self) -> str:
         word = "passed" if self.status == 0 else "FAILED"
-        return f"{word}   {self.name}: {self.counts} ({self.took_s:.0f} s)"
+        return f"{word}   {self.name}: {self.counts or self.words} ({self.took_s:.0f} s)"
 
 
-def run_suites(checkout: Path, guest: Guest, results: Path, *, limit_s: float) -> int:
+def run_suites(checkout: Path, boot: Boot, results: Path, *, limit_s: float) -> int:
     """Run every suite and print what became of each; returns 0 when all passed.
 
-    Raises:
-        VmError: the guest failed, or a suite left no report.
+    A guest that fails costs the suite that runs in it, and those after it get another one.
     """
-    outcomes = [
-        _outcome(checkout, guest, Selection(arguments, results / name, limit_s))
-        for name, arguments in SUITES.items()
-    ]
+    outcomes: list[Outcome] = []
+    for suites in _boots(SUITES):
+        left = list(suites)
+        while left:
+            outcomes += _run_in_one_boot(checkout, boot, results, left=left, limit_s=limit_s)
     print(summary(outcomes), flush=True)
     return int(any(outcome.status != 0 for outcome in outcomes))
 
@@ -52,8 +72,28 @@ def summary(outcomes: Sequence[Outcome]) -> str:
     )
 
 
-def _outcome(checkout: Path, guest: Guest, selection: Selection) -> Outcome:
+def _boots(suites: Sequence[Suite]) -> Iterator[list[Suite]]:
+    """The suites that share a guest, then each of those that do not."""
+    yield [suite for suite in suites if not suite.needs_own_boot]
+    yield from ([suite] for suite in suites if suite.needs_own_boot)
+
+
+def _run_in_one_boot(
+    checkout: Path, boot: Boot, results: Path, *, left: list[Suite], limit_s: float
+) -> Iterator[Outcome]:
+    """Run suites and take them off the list, until it is empty or the guest fails."""
     begin = time.monotonic()
-    status = run_pytest(checkout, guest, selection)
-    counts = read_counts(selection.results)
-    return Outcome(selection.results.name, status, counts, time.monotonic() - begin)
+    try:
+        with boot() as guest:
+            while left:
+                suite = left[0]
+                begin = time.monotonic()
+                selection = Selection(suite.arguments, results / suite.name, limit_s)
+                status = run_pytest(checkout, guest, selection)
+                took_s = time.monotonic() - begin
+                yield Outcome(suite.name, status, read_counts(selection.results), took_s)
+                left.pop(0)
+    except VmError as exc:
+        say(str(exc))
+        words = "the guest failed, see above"
+        yield Outcome(left.pop(0).name, 1, None, time.monotonic() - begin, words)

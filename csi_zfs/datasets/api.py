@@ -339,6 +339,9 @@ class DatasetManager(Protocol):
     def capacity(self) -> PoolCapacity:
         """The room in the pool."""
 
+    def is_reachable(self) -> bool:
+        """Whether the pool is there and takes writes: what every probe asks, so it is cheap."""
+
     def health(self) -> tuple[HealthFinding, ...]:
         """What is wrong with the pool now; empty means healthy.
 

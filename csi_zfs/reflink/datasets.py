@@ -162,6 +162,10 @@ class ReflinkDatasets:
         with self._engine.root.working():
             return self._engine.ledger.capacity(self._engine.space.room())
 
+    def is_reachable(self) -> bool:
+        """See `DatasetManager`."""
+        return health.is_reachable(self._engine)
+
     def health(self) -> tuple[HealthFinding, ...]:
         """See `DatasetManager`."""
         return health.findings(self._engine)

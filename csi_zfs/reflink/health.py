@@ -21,6 +21,16 @@ def findings(engine: Engine) -> tuple[HealthFinding, ...]:
         return (HealthFinding(HealthStatus.INACCESSIBLE, "PoolUnavailable", str(exc)),)
 
 
+def is_reachable(engine: Engine) -> bool:
+    """See `DatasetManager.is_reachable`."""
+    try:
+        with engine.root.working():
+            _read_back(engine)
+            return not engine.space.is_read_only()
+    except (CsiZfsError, OSError):
+        return False
+
+
 def _read_back(engine: Engine) -> None:
     anchor = engine.layout.anchor
     pool_id = parse_pool_id(read_small(anchor.parent, anchor.name), path=anchor)

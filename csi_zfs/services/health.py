@@ -117,8 +117,5 @@ class Health:
         return tuple(findings)
 
     def is_ready(self) -> bool:
-        """Whether the driver can serve: it can unless every pool is inaccessible."""
-        return any(
-            all(finding.status is not HealthStatus.INACCESSIBLE for finding in pool.health())
-            for pool in self.pools
-        )
+        """Whether the driver can serve: it can unless no pool can be reached."""
+        return any(pool.is_reachable() for pool in self.pools)

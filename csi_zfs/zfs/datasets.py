@@ -149,6 +149,10 @@ class LibzfsCoreDatasets:
         """See `DatasetManager`."""
         return self._engine.capacity()
 
+    def is_reachable(self) -> bool:
+        """See `DatasetManager`."""
+        return health.is_reachable(self._engine)
+
     def health(self) -> tuple[HealthFinding, ...]:
         """See `DatasetManager`."""
         return health.findings(self._engine)

@@ -4,11 +4,12 @@ import secrets
 from bisect import bisect_right
 from dataclasses import dataclass, replace
 
-from csi_zfs.datasets.admission import Claim, Ledger
+from csi_zfs.datasets.admission import Claim, Ledger, Policy
 from csi_zfs.datasets.api import Dataset, DatasetSnapshot, PoolCapacity
 from csi_zfs.datasets.names import is_tombstone
 from csi_zfs.domain.sizes import GRANULE_BYTES
 from csi_zfs.system.clock import Clock
+from csi_zfs.system.runner import Runner
 from csi_zfs.zfs.command import NativeProperties
 from csi_zfs.zfs.devices import ZvolDevices
 from csi_zfs.zfs.home import Home
@@ -27,8 +28,10 @@ class Engine:
 
     home: Home
     objects: Objects
+    policy: Policy
     ledger: Ledger
     space: Space
+    runner: Runner
     native: NativeProperties
     devices: ZvolDevices
     vdevs: tuple[ParityVdev, ...]

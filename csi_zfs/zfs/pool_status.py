@@ -88,11 +88,15 @@ def _status(pool: Mapping[str, Any]) -> PoolStatus:
 
 
 def _vdevs(node: Mapping[str, Any]) -> Iterator[VdevStatus]:
-    """Every device below a node, in any of its groups (`vdevs`, `logs`, `special`...)."""
+    """Every device below a node, in any of its groups (`vdevs`, `logs`, `special`...).
+
+    Of a dRAID vdev only the disks are told: `zpool` says neither its type nor its state.
+    """
     for group in node.values():
         for name, vdev in group.items() if isinstance(group, dict) else ():
-            if isinstance(vdev, dict) and "vdev_type" in vdev:
-                yield _vdev(name, vdev)
+            if isinstance(vdev, dict):
+                if "vdev_type" in vdev:
+                    yield _vdev(name, vdev)
                 yield from _vdevs(vdev)
 
 

@@ -107,6 +107,8 @@ def open_pool(
     engine = Engine(
         home=home,
         objects=objects,
+        policy=policy,
+        runner=doors.runner,
         ledger=Ledger(policy, _claims(objects, vdevs)),
         space=Space(home),
         native=NativeProperties(home, doors.runner),

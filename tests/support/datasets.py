@@ -233,6 +233,10 @@ class FakeDatasets(PoolCore):
         with self._reading() as state:
             return state.capacity()
 
+    def is_reachable(self) -> bool:
+        """See `DatasetManager`."""
+        return all(one.status is not HealthStatus.INACCESSIBLE for one in self.health())
+
     def health(self) -> tuple[HealthFinding, ...]:
         """See `DatasetManager`."""
         return self.findings if self.is_available else (_AWAY, *self.findings)

@@ -50,9 +50,12 @@ def test_call_on_absent_pool_is_unavailable_and_changes_nothing(pool: PoolUnderT
 
 
 def test_health_of_absent_pool_is_inaccessible(pool: PoolUnderTest) -> None:
+    assert pool.manager.is_reachable()
     with pool.away():
         findings = pool.manager.health()
+        assert not pool.manager.is_reachable()
     assert HealthStatus.INACCESSIBLE in {finding.status for finding in findings}
+    assert pool.manager.is_reachable()
 
 
 def test_health_of_good_pool_has_no_findings(pool: PoolUnderTest) -> None:

@@ -156,3 +156,12 @@ def test_text_that_is_no_status_is_unavailable(text: str) -> None:
 def test_pool_that_zpool_does_not_know_is_unavailable() -> None:
     with pytest.raises(PoolUnavailableError, match="no such pool"):
         read_status(OneCommand(1, ""), "facts")
+
+
+def test_disks_of_a_draid_vdev_are_read_though_its_type_is_not_told() -> None:
+    """`zpool` says neither the type nor the state of a dRAID vdev."""
+    disk = {"vdev_type": "file", "path": "/a", "state": "ONLINE", "checksum_errors": 3}
+    root = {"vdevs": {"draid1:2d:4c:1s-0": {"vdevs": {"/a": disk}}}}
+    pool = {"state": "ONLINE", "vdevs": {"t": root}}
+    status = parse_status(json.dumps({"pools": {"t": pool}}), "t")
+    assert [(vdev.name, vdev.checksum_errors) for vdev in status.vdevs] == [("/a", 3)]

@@ -1,6 +1,7 @@
-"""The real driver as a child process, on a real embedded pool, all below one directory.
+"""The real driver as a child process, on a real pool, all below one directory.
 
-For the demo, csi-sanity, benches and tests that kill it.  Needs root, loop devices and mkfs.xfs.
+For the demo, csi-sanity, benches and tests that kill it.  Needs root, and for an embedded pool loop
+devices and mkfs.xfs.
 """
 
 import json
@@ -8,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,7 +25,9 @@ _START_LIMIT_S = 30.0
 _STOP_LIMIT_S = 30.0
 _COMMAND_LIMIT_S = 60.0
 _PROBE_S = 0.2
+_PROBE_PAUSE_S = 0.02
 _LOG_TAIL_BYTES = 4000
+NO_VARIABLES: Mapping[str, str] = {}
 
 
 class DriverFailedError(AssertionError):
@@ -75,6 +79,7 @@ class RealDriver:
     client: CsiClient
     environment: Mapping[str, str] = field(default_factory=dict)
     _process: "subprocess.Popen[bytes] | None" = None
+    _pause: threading.Event = field(default_factory=threading.Event)
 
     @property
     def pid(self) -> int:
@@ -109,6 +114,8 @@ class RealDriver:
                 raise DriverFailedError(
                     f"the driver is not ready after {_START_LIMIT_S:g} s:{self.tail()}"
                 )
+            # It answers at once, and could do little else if it were asked all the time.
+            self._pause.wait(_PROBE_PAUSE_S)
 
     def kill(self) -> None:
         """End the process with SIGKILL: it has no moment to do anything."""
@@ -143,13 +150,13 @@ class RealDriver:
 
     def pool_status(self) -> dict[str, object]:
         """What `csi-zfs pool list` says about the pool."""
-        listed = _run("pool", "list", "--path", str(self.paths.pool), "--output", "json")
+        listed = run_command("pool", "list", "--path", str(self.paths.pool), "--output", "json")
         status: dict[str, object] = json.loads(listed)[0]
         return status
 
     def export_pool(self) -> None:
         """Unmount the pool, which must not be in use by a driver."""
-        _run("pool", "export", "--path", str(self.paths.pool))
+        run_command("pool", "export", "--path", str(self.paths.pool))
 
     def tail(self) -> str:
         """The last lines of the log, for the message of an error."""
@@ -186,8 +193,20 @@ def real_driver(
     paths = DriverPaths(root.resolve())
     create_pool(paths, pool_size=pool_size)
     write_settings(paths, pool_size=pool_size, more=settings or {})
+    with running_driver(paths, environment=environment or {}) as driver:
+        yield driver
+
+
+@contextmanager
+def running_driver(
+    paths: DriverPaths, *, environment: Mapping[str, str] = NO_VARIABLES
+) -> Iterator[RealDriver]:
+    """Start a driver on the settings that are there, and take it down, however the block ends.
+
+    Raises `DriverFailedError`, as `real_driver`.
+    """
     with CsiClient(paths.socket) as client:
-        driver = RealDriver(paths, client, environment or {})
+        driver = RealDriver(paths, client, environment)
         try:
             driver.start()
             yield driver
@@ -209,7 +228,7 @@ def driver_command(*arguments: str, module: str = "csi_zfs") -> list[str]:
 
 def create_pool(paths: DriverPaths, *, pool_size: str) -> None:
     """Make the pool with the driver's own command."""
-    _run("pool", "create", POOL_NAME, "--path", str(paths.pool), "--size", pool_size)
+    run_command("pool", "create", POOL_NAME, "--path", str(paths.pool), "--size", pool_size)
 
 
 def write_settings(paths: DriverPaths, *, pool_size: str, more: Mapping[str, object]) -> None:
@@ -232,7 +251,11 @@ def _take_down(driver: RealDriver) -> None:
     force_unmount_below(driver.paths.root)
 
 
-def _run(*arguments: str) -> str:
+def run_command(*arguments: str) -> str:
+    """Run `csi-zfs` with these arguments to its end; returns what it printed.
+
+    Raises `DriverFailedError`.
+    """
     done = subprocess.run(
         driver_command(*arguments),
         capture_output=True,

@@ -21,21 +21,35 @@ POOLS_HEAD = """\
 # One table for each pool of this machine; at least one.
 [[pools]]
 """
+OPENZFS_POOL = """
+# A pool on OpenZFS has `dataset` in place of `path` and `size`: these three lines, and the last two
+# from above where they are wanted.
+{words}
+#[[pools]]
+#name = "tank"
+#dataset = "tank/csi"
+"""
 # For what has no default: a value to show.
 SHOWN = {"name": "fast", "path": "/srv/csi-zfs/fast", "size": "100Gi", "node_id": "worker-1"}
+UNCOMMENTED = {"name", "path"}
 
 
 def example_toml() -> str:
-    """The example: it loads as it is, and with any of its lines uncommented."""
+    """The example: it loads as it is, and with its lines uncommented."""
     settings = "".join(f"\n{_entry(spec)}" for spec in SETTINGS_TABLE)
-    return HEAD + settings + POOLS_HEAD + "".join(map(_entry, POOL_TABLE))
+    specs = {spec.key: spec for spec in POOL_TABLE}
+    openzfs = OPENZFS_POOL.format(words=_words(specs.pop("dataset")))
+    return HEAD + settings + POOLS_HEAD + "".join(map(_entry, specs.values())) + openzfs
 
 
 def _entry(spec: SettingSpec) -> str:
-    words = textwrap.fill(spec.words, COLUMNS, initial_indent="# ", subsequent_indent="# ")
     value = SHOWN[spec.key] if spec.default is None else spec.default
-    mark = "" if spec.is_required else "#"
-    return f"{words}\n{mark}{spec.key} = {json.dumps(value)}\n"
+    mark = "" if spec.key in UNCOMMENTED else "#"
+    return f"{_words(spec)}\n{mark}{spec.key} = {json.dumps(value)}\n"
+
+
+def _words(spec: SettingSpec) -> str:
+    return textwrap.fill(spec.words, COLUMNS, initial_indent="# ", subsequent_indent="# ")
 
 
 if __name__ == "__main__":

@@ -4,13 +4,20 @@ Only the command line and tests import it.
 """
 
 from csi_zfs.app.node import serve_node
-from csi_zfs.app.pools import create_pool, export_pool, grow_pool, pool_status
+from csi_zfs.app.pools import (
+    create_openzfs_pool,
+    create_pool,
+    export_pool,
+    grow_pool,
+    pool_status,
+)
 from csi_zfs.app.wiring import Driver, Engines, build_driver
 
 __all__ = [
     "Driver",
     "Engines",
     "build_driver",
+    "create_openzfs_pool",
     "create_pool",
     "export_pool",
     "grow_pool",

@@ -3,24 +3,22 @@
 import logging
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
+from csi_zfs.app.opening import Opener, open_pools
 from csi_zfs.app.wiring import Driver, Engines, build_driver, identity_of
-from csi_zfs.domain.errors import CsiZfsError
 from csi_zfs.mount.api import Mounter
 from csi_zfs.mount.linux import LinuxMounter
-from csi_zfs.reflink.datasets import ReflinkDatasets
 from csi_zfs.reflink.place import Tools
-from csi_zfs.reflink.pools import open_pool
 from csi_zfs.rpc.interceptors import fields_of_call
 from csi_zfs.rpc.metrics import Metrics
 from csi_zfs.rpc.monitoring import MonitoringServer
 from csi_zfs.rpc.server import CsiServer
-from csi_zfs.settings import PoolSettings, Settings
+from csi_zfs.settings import Settings
 from csi_zfs.system.logs import LogFormat, configure_logging
 from csi_zfs.system.runner import Runner, SystemRunner
 from csi_zfs.system.state_files import StateDirectory
@@ -106,49 +104,14 @@ def _recovered_driver(settings: Settings, machine: Machine, metrics: Metrics) ->
         yield driver
 
 
-def _open_pools(
-    settings: Settings, machine: Machine, stack: ExitStack
-) -> Sequence[ReflinkDatasets]:
-    """The pools that can be opened, until the stack ends; raises if none of them can.
-
-    One bad disk must not keep the volumes of the others from being served and let go of.
-    """
-    pools: list[ReflinkDatasets] = []
-    failures: dict[str, CsiZfsError] = {}
-    for pool in settings.pools:
-        try:
-            opened = _open_pool(pool, machine)
-        except CsiZfsError as exc:
-            failures[pool.name] = exc
-        else:
-            stack.callback(opened.close)
-            pools.append(opened)
-    if not pools:
-        raise next(iter(failures.values()))
-    for name, failure in failures.items():
-        log.error("pool %s is not served until the driver is restarted: %s", name, failure)
-    return pools
-
-
-def _open_pool(pool: PoolSettings, machine: Machine) -> ReflinkDatasets:
-    return open_pool(
-        pool.path,
-        name=pool.name,
-        thin_ratio=pool.thin_ratio,
-        reserve_percent=pool.reserve_percent,
-        tools=machine.tools,
-    )
-
-
 def _engines(settings: Settings, machine: Machine, metrics: Metrics, stack: ExitStack) -> Engines:
     # The mounter first: a wrong directory ends the start before any pool is mounted.
     runner = SystemRunner(default_timeout_s=settings.command_timeout_s)
     mounter = machine.make_mounter(runner, settings.kubelet_dir)
-    pools = _open_pools(settings, machine, stack)
-    names = {pool.pool_name for pool in pools}
+    opened = open_pools(settings.pools, Opener(machine.tools, stack).open)
     return Engines(
-        pools=pools,
-        away_pool_names=[pool.name for pool in settings.pools if pool.name not in names],
+        pools=opened.pools,
+        away_pool_names=opened.away_names,
         mounter=mounter,
         state_store=StateDirectory(settings.state_dir, machine.tools.files),
         observe_extents=metrics.observe_extents,

@@ -12,6 +12,7 @@ from csi_zfs.domain.model import PoolStatus
 from csi_zfs.domain.sizes import format_size
 
 _WIDTH_OF_A_PIPE = 240
+_HEADER = ("NAME", "KIND", "STATE", "FREE", "TOTAL", "VOLUMES", "SNAPSHOTS", "HEALTH", "PLACE")
 
 
 class OutputFormat(enum.StrEnum):
@@ -26,8 +27,7 @@ def show_pools(pools: Sequence[PoolStatus], output: OutputFormat) -> None:
     if output is OutputFormat.JSON:
         _print_json([asdict(pool) for pool in pools])
         return
-    header = ("NAME", "KIND", "MOUNTED", "FREE", "TOTAL", "VOLUMES", "SNAPSHOTS", "HEALTH", "PATH")
-    _print_columns([header, *map(_row, pools)])
+    _print_columns([_HEADER, *map(_row, pools)])
 
 
 def show_pool(pool: PoolStatus, output: OutputFormat) -> None:
@@ -38,10 +38,10 @@ def show_pool(pool: PoolStatus, output: OutputFormat) -> None:
     _print_columns(
         [
             ("name", pool.name),
-            ("path", str(pool.path)),
+            ("path" if pool.path else "dataset", _place(pool)),
             ("pool id", pool.pool_id or "not known"),
             ("kind", pool.kind),
-            ("mounted", _yes_or_no(is_so=pool.is_mounted)),
+            ("state", pool.state),
             ("free", f"{format_size(pool.free_bytes)} of {format_size(pool.total_bytes)}"),
             ("volumes", str(pool.volumes)),
             ("snapshots", str(pool.snapshots)),
@@ -55,18 +55,18 @@ def _row(pool: PoolStatus) -> tuple[str, ...]:
     return (
         pool.name,
         pool.kind,
-        _yes_or_no(is_so=pool.is_mounted),
+        pool.state,
         format_size(pool.free_bytes),
         format_size(pool.total_bytes),
         str(pool.volumes),
         str(pool.snapshots),
         _health(pool),
-        str(pool.path),
+        _place(pool),
     )
 
 
-def _yes_or_no(*, is_so: bool) -> str:
-    return "yes" if is_so else "no"
+def _place(pool: PoolStatus) -> str:
+    return str(pool.path or pool.dataset)
 
 
 def _health(pool: PoolStatus) -> str:

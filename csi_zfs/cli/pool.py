@@ -1,4 +1,4 @@
-"""`csi-zfs pool`: make and look after embedded pools."""
+"""`csi-zfs pool`: make and look after pools."""
 
 import difflib
 from pathlib import Path
@@ -10,32 +10,51 @@ from csi_zfs.cli import options
 from csi_zfs.cli.options import (
     DEFAULT_CONFIG,
     ConfigOption,
+    DatasetOption,
     OutputOption,
     PathOption,
+    RefusedDatasetOption,
     example,
+    require_path,
 )
 from csi_zfs.cli.output import OutputFormat, show_pool, show_pools
 from csi_zfs.cli.root import require_root
-from csi_zfs.domain.errors import InvalidRequestError
+from csi_zfs.domain.errors import InvalidRequestError, UnsupportedError
 from csi_zfs.settings import PoolSettings, load_settings
 
-app = typer.Typer(no_args_is_help=True, help="Make and look after embedded pools.")
+_GROWING = (
+    "{dataset} has the room of its zpool: add disks with `zpool add {zpool}`, or take up larger"
+    " ones with `zpool online -e {zpool} DISK`; where it has a quota, change that with"
+    " `zfs set quota=SIZE {dataset}`"
+)
+_EXPORTING = (
+    "{dataset} moves with its zpool: unpublish its volumes, stop the driver, then run"
+    " `zpool export {zpool}`; where it goes, `zpool import {zpool}`"
+)
+
+app = typer.Typer(no_args_is_help=True, help="Make and look after pools.")
 
 
 class UnknownPoolError(InvalidRequestError):
     """The settings have no pool of this name."""
 
 
+class ZpoolCommandError(UnsupportedError):
+    """OpenZFS has commands of its own for this; the text says which."""
+
+
 @app.command(
     epilog=example(
         "csi-zfs pool create fast --path /srv/csi-zfs/fast --size 100Gi",
         "csi-zfs pool create fast --path /mnt/xfs/fast",
+        "csi-zfs pool create tank --dataset tank/csi",
     )
 )
 def create(
     *,
     name: Annotated[str, typer.Argument(metavar="NAME", parser=options.pool_name)],
-    path: PathOption,
+    path: PathOption = None,
+    dataset: DatasetOption = None,
     size: Annotated[
         int | None,
         typer.Option(
@@ -51,11 +70,22 @@ def create(
     ] = False,
     output: OutputOption = OutputFormat.TABLE,
 ) -> None:
-    """Make a pool in a new or empty directory."""
-    require_root()
-    from csi_zfs.app import create_pool
+    """Make a pool: in a new or empty directory, or below a dataset of an imported zpool.
 
-    status = create_pool(path, name=name, size_bytes=size, is_preallocated=preallocate)
+    For OpenZFS it may be repeated: the dataset is made where it is missing, and an id stays.
+    """
+    if dataset is not None and (path is not None or size is not None or preallocate):
+        raise typer.BadParameter(
+            "goes with none of --path, --size and --preallocate", param_hint="'--dataset'"
+        )
+    place = None if dataset is not None else require_path(path, or_else="--dataset for OpenZFS")
+    require_root()
+    from csi_zfs.app import create_openzfs_pool, create_pool
+
+    if place is None:
+        status = create_openzfs_pool(str(dataset), name=name)
+    else:
+        status = create_pool(place, name=name, size_bytes=size, is_preallocated=preallocate)
     show_pool(status, output)
 
 
@@ -71,16 +101,23 @@ def list_pools(
             help="A pool to show instead of those in the settings; may be given again.",
         ),
     ] = None,
+    dataset: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ZPOOL/DATASET",
+            parser=options.pool_dataset,
+            help="The same for a pool on OpenZFS.",
+        ),
+    ] = None,
     output: OutputOption = OutputFormat.TABLE,
 ) -> None:
     """Show the pools of this machine in a table."""
     require_root()
-    pools = (
-        [PoolSettings(item.name, item) for item in path] if path else load_settings(config).pools
-    )
+    pools = [PoolSettings(item.name, item) for item in path or ()]
+    pools += [PoolSettings(item.rpartition("/")[2], dataset=item) for item in dataset or ()]
     from csi_zfs.app import pool_status
 
-    show_pools([pool_status(pool) for pool in pools], output)
+    show_pools([pool_status(pool) for pool in pools or load_settings(config).pools], output)
 
 
 @app.command(epilog=example("csi-zfs pool show fast --output json"))
@@ -101,31 +138,42 @@ def show(
 @app.command(epilog=example("csi-zfs pool grow --path /srv/csi-zfs/fast --size 200Gi"))
 def grow(
     *,
-    path: PathOption,
+    path: PathOption = None,
+    dataset: RefusedDatasetOption = None,
     size: Annotated[
         int,
         typer.Option(metavar="SIZE", parser=options.size_bytes, help="The new size of the image."),
     ],
     output: OutputOption = OutputFormat.TABLE,
 ) -> None:
-    """Make a pool's disk image larger, also while it is in use."""
+    """Make an embedded pool's disk image larger, also while it is in use."""
+    _refuse_dataset(dataset, _GROWING)
+    place = require_path(path)
     require_root()
     from csi_zfs.app import grow_pool
 
-    show_pool(grow_pool(path, size_bytes=size), output)
+    show_pool(grow_pool(place, size_bytes=size), output)
 
 
 @app.command(epilog=example("csi-zfs pool export --path /srv/csi-zfs/fast"))
-def export(*, path: PathOption) -> None:
-    """Unmount a pool, so that its disk can be moved.
+def export(*, path: PathOption = None, dataset: RefusedDatasetOption = None) -> None:
+    """Unmount an embedded pool, so that its disk can be moved.
 
     Nothing is deleted.
     """
+    _refuse_dataset(dataset, _EXPORTING)
+    place = require_path(path)
     require_root()
     from csi_zfs.app import export_pool
 
-    export_pool(path)
-    typer.echo(f"{path} is exported")
+    export_pool(place)
+    typer.echo(f"{place} is exported")
+
+
+def _refuse_dataset(dataset: str | None, words: str) -> None:
+    if dataset is not None:
+        zpool_name = dataset.partition("/")[0]
+        raise ZpoolCommandError(words.format(dataset=dataset, zpool=zpool_name))
 
 
 def _named(name: str, pools: tuple[PoolSettings, ...]) -> PoolSettings:

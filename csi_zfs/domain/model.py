@@ -157,10 +157,14 @@ class VolumeHealth:
 
 
 class PoolKind(enum.StrEnum):
-    """What an embedded pool is made of: a disk image with a file system, or a directory of one."""
+    """What a pool is made of.
+
+    An embedded one of a disk image with a file system, or of a directory of one.
+    """
 
     IMAGE = "image"
     DIRECTORY = "directory"
+    OPENZFS = "openzfs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,13 +172,19 @@ class PoolStatus:
     """What a pool is and holds now, for people.
 
     Where the pool cannot be read, `pool_id` is empty and all numbers are 0; `findings` says why.
+
+    Attributes:
+        path: the directory of an embedded pool; None for one on OpenZFS.
+        dataset: the dataset of a pool on OpenZFS; empty for an embedded one.
+        state: `mounted`, `unmounted` or `unknown`; of a zpool the kernel's word, such as `ONLINE`.
     """
 
     name: str
-    path: Path
+    path: Path | None
+    dataset: str
     pool_id: str
     kind: PoolKind
-    is_mounted: bool
+    state: str
     total_bytes: int
     free_bytes: int
     volumes: int

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from csi_zfs.domain.ids import MAX_POOL_PARENT_BYTES
 from csi_zfs.domain.sizes import MAX_BYTES, MIB, InvalidSizeError, format_size, parse_size
 from csi_zfs.settings.kinds import (
+    InvalidValueError,
     Kind,
     absolute_path,
     require_text,
@@ -81,3 +82,26 @@ POOL_NAME = text_like(
 )
 DIRECTORY = absolute_path("the path of a directory", 4095)
 POOL_PATH = absolute_path("the path of a pool's directory", MAX_POOL_PARENT_BYTES)
+
+_COMPONENT = r"[A-Za-z0-9][A-Za-z0-9_.:-]*"
+_DATASET = re.compile(rf"{_COMPONENT}(/{_COMPONENT})+", re.ASCII)
+
+
+def _parse_dataset(value: object) -> str:
+    text = require_text(DATASET.what, value)
+    # Told first: it is the mistake that a shorter name mends.
+    if (length_bytes := len(text.encode(errors="surrogatepass"))) > MAX_POOL_PARENT_BYTES:
+        raise InvalidValueError(
+            f"has {length_bytes} bytes: it may have {MAX_POOL_PARENT_BYTES}, so that the longest"
+            " name of a snapshot below it fits into the 255 bytes of ZFS"
+        )
+    if _DATASET.fullmatch(text) is None:
+        raise unlike(DATASET.what, text)
+    return text
+
+
+DATASET = Kind(
+    "a zpool and a dataset in it such as tank/csi, of letters, digits, '-', '_', '.' and ':',"
+    f" of at most {MAX_POOL_PARENT_BYTES} bytes",
+    _parse_dataset,
+)

@@ -10,10 +10,10 @@ from csi_zfs.settings.document import Document, Keys
 from csi_zfs.settings.environment import host_name, process_environment
 from csi_zfs.settings.files import read_document
 from csi_zfs.settings.model import POOL_TABLE, SETTINGS_TABLE, PoolSettings, Settings
+from csi_zfs.settings.places import NEEDS, POOLS, Mistake, place_mistakes, shared_mistakes
 from csi_zfs.settings.problems import Problem, SettingsError
 from csi_zfs.settings.spec import VARIABLE_PREFIX, SettingSpec
 
-_POOLS = "pools"
 # Kubernetes itself sets variables such as CSI_ZFS_PORT for a Service of that name: only what all
 # but spells one of ours is a mistake.
 _NEARLY_A_VARIABLE = 0.85
@@ -49,39 +49,28 @@ class _Reading:
     def settings(self) -> dict[str, Any]:
         """The arguments of `Settings` that were given, without the pools."""
         values = {"node_id": host_name(), **self._document.values}
-        self._refuse_unknown(values, [_POOLS, *(spec.key for spec in SETTINGS_TABLE)], ())
+        self._refuse_unknown(values, [POOLS, *(spec.key for spec in SETTINGS_TABLE)], ())
         self._refuse_misspelt_variables()
         in_file = [spec for spec in SETTINGS_TABLE if spec.variable not in self._environ]
         return self._table(in_file, values, ()) | self._variables()
 
     def pools(self) -> list[dict[str, Any]]:
         """The arguments of `PoolSettings` that were given, for each pool."""
-        entries = self._document.values.get(_POOLS, [])
+        entries = self._document.values.get(POOLS, [])
         if not isinstance(entries, list) or not entries:
-            self._note((_POOLS,), "must be a list of at least one table with a name and a path")
+            self._note((POOLS,), f"must be a list of at least one table with {NEEDS}")
             return []
-        pools = [self._pool(entry, (_POOLS, index)) for index, entry in enumerate(entries)]
-        # Of one name they could not be told apart; of one path they would destroy each other.
-        self._refuse_repeated(pools, "name")
-        self._refuse_repeated(pools, "path")
+        pools = [self._pool(entry, (POOLS, index)) for index, entry in enumerate(entries)]
+        self._note_all(shared_mistakes(pools))
         return pools
 
     def _pool(self, entry: object, keys: Keys) -> dict[str, Any]:
         if not isinstance(entry, dict):
-            self._note(keys, "must be a table with a name and a path")
+            self._note(keys, f"must be a table with {NEEDS}")
             return {}
         self._refuse_unknown(entry, [spec.key for spec in POOL_TABLE], keys)
+        self._note_all(place_mistakes(entry, keys))
         return self._table(POOL_TABLE, entry, keys)
-
-    def _refuse_repeated(self, pools: list[dict[str, Any]], attribute: str) -> None:
-        first_of: dict[object, int] = {}
-        for index, pool in enumerate(pools):
-            if attribute in pool:
-                value = pool[attribute]
-                first = first_of.setdefault(value, index)
-                if first != index:
-                    words = f"{str(value)!r} is that of {_POOLS}[{first}] already"
-                    self._note((_POOLS, index, attribute), words)
 
     def _table(
         self, specs: Iterable[SettingSpec], values: Mapping[str, object], keys: Keys
@@ -123,6 +112,10 @@ class _Reading:
                 near = difflib.get_close_matches(name, known, n=1, cutoff=_NEARLY_A_VARIABLE)
                 if near:
                     self._note_variable(name, f"there is no such variable; did you mean {near[0]}?")
+
+    def _note_all(self, mistakes: Iterable[Mistake]) -> None:
+        for mistake in mistakes:
+            self._note(mistake.keys, mistake.words)
 
     def _note(self, keys: Keys, message: str) -> None:
         self.problems.append(self._document.problem(keys, message))

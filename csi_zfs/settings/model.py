@@ -8,6 +8,7 @@ from pathlib import Path
 from csi_zfs.settings.environment import host_name
 from csi_zfs.settings.grammars import (
     ADDRESS,
+    DATASET,
     DIRECTORY,
     DRIVER_NAME,
     ENDPOINT,
@@ -40,23 +41,36 @@ class LogLevel(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PoolSettings:
-    """One pool of this node."""
+    """One pool of this node: embedded, with a `path`, or on OpenZFS, with a `dataset`."""
 
     name: str = field(
         metadata=described(
             POOL_NAME, "The name by which storage classes and commands call the pool."
         )
     )
-    path: Path = field(
-        metadata=described(POOL_PATH, "The directory that holds the pool; no two pools share one.")
+    path: Path | None = field(
+        default=None,
+        metadata=described(
+            POOL_PATH,
+            "The directory that holds an embedded pool. A pool has this or `dataset`; no two pools"
+            " share one.",
+        ),
     )
     size_bytes: int | None = field(
         default=None,
         metadata=described(
             SIZE,
-            "The size of the pool's disk image. Left out, the pool is a directory of a file system"
-            " that has reflinks already.",
+            "The size of an embedded pool's disk image. Left out, the pool is a directory of a file"
+            " system that has reflinks already.",
             key="size",
+        ),
+    )
+    dataset: str = field(
+        default="",
+        metadata=described(
+            DATASET,
+            "The dataset of OpenZFS below which a pool keeps everything. A pool has this or"
+            " `path`; no two pools share one, and none lies below another's.",
         ),
     )
     thin_ratio: float = setting(

@@ -10,20 +10,31 @@ from csi_zfs.settings import PoolSettings, Settings
 HEALTHY = PoolStatus(
     name="fast",
     path=Path("/srv/fast"),
+    dataset="",
     pool_id="0123456789abcdef",
     kind=PoolKind.IMAGE,
-    is_mounted=True,
+    state="mounted",
     total_bytes=100 * GIB,
     free_bytes=25 * GIB,
     volumes=3,
     snapshots=1,
 )
+ON_OPENZFS = replace(
+    HEALTHY,
+    name="tank",
+    path=None,
+    dataset="tank/csi",
+    kind=PoolKind.OPENZFS,
+    state="DEGRADED",
+    findings=(HealthFinding(HealthStatus.DEGRADED, "PoolDegraded", "a disk of tank is away"),),
+)
 AWAY = PoolStatus(
     name="slow",
     path=Path("/srv/slow"),
+    dataset="",
     pool_id="",
     kind=PoolKind.DIRECTORY,
-    is_mounted=False,
+    state="unknown",
     total_bytes=0,
     free_bytes=0,
     volumes=0,
@@ -50,9 +61,13 @@ class FakeDriver:
         self._note("create_pool", path, name, size_bytes, is_preallocated)
         return replace(HEALTHY, name=name, path=path)
 
+    def create_openzfs_pool(self, dataset: str, *, name: str) -> PoolStatus:
+        self._note("create_openzfs_pool", dataset, name)
+        return replace(ON_OPENZFS, name=name, dataset=dataset)
+
     def pool_status(self, pool: PoolSettings) -> PoolStatus:
         self._note("pool_status", pool)
-        return AWAY if pool.name == AWAY.name else HEALTHY
+        return {AWAY.name: AWAY, ON_OPENZFS.name: ON_OPENZFS}.get(pool.name, HEALTHY)
 
     def grow_pool(self, path: Path, *, size_bytes: int) -> PoolStatus:
         self._note("grow_pool", path, size_bytes)

@@ -16,7 +16,8 @@ Run = Callable[..., int]
 @pytest.fixture
 def driver(monkeypatch: pytest.MonkeyPatch) -> FakeDriver:
     fake = FakeDriver()
-    for name in ("serve_node", "create_pool", "pool_status", "grow_pool", "export_pool"):
+    names = ("serve_node", "create_pool", "create_openzfs_pool", "pool_status", "grow_pool")
+    for name in (*names, "export_pool"):
         monkeypatch.setattr(app, name, getattr(fake, name))
     return fake
 
@@ -40,11 +41,12 @@ def run(driver: FakeDriver, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    """A settings file with the pools `fast` and `slow`."""
+    """A settings file with the embedded pools `fast` and `slow`, and `tank` on OpenZFS."""
     path = tmp_path / "config.toml"
-    pools = ("fast", "slow")
+    places = {"fast": "path = '/srv/fast'", "slow": "path = '/srv/slow'"}
+    places["tank"] = "dataset = 'tank/csi'"
     path.write_text(
-        "".join(f"[[pools]]\nname = '{name}'\npath = '/srv/{name}'\n" for name in pools),
+        "".join(f"[[pools]]\nname = '{name}'\n{place}\n" for name, place in places.items()),
         encoding="utf-8",
     )
     return path

@@ -16,6 +16,7 @@ from tests.unit.cli.conftest import Run
 ROOT_COMMANDS = [
     ["node", "--config", "/none.toml"],
     ["pool", "create", "fast", "--path", "/srv/fast"],
+    ["pool", "create", "tank", "--dataset", "tank/csi"],
     ["pool", "list", "--path", "/srv/fast"],
     ["pool", "show", "fast"],
     ["pool", "grow", "--path", "/srv/fast", "--size", "2Gi"],
@@ -68,7 +69,8 @@ def test_main_with_wrong_settings_prints_each_mistake_and_ends_with_2(
     assert driver.calls == []
     assert capsys.readouterr().err == (
         f"{config}:1: rpc_threads: must be a whole number from 1 to 256\n"
-        f"{config}:2: pools: must be a list of at least one table with a name and a path\n"
+        f"{config}:2: pools: must be a list of at least one table with a name, and a path (an"
+        " embedded pool) or a dataset (OpenZFS)\n"
     )
 
 
@@ -105,6 +107,11 @@ def test_main_after_an_interrupt_ends_with_130(
         ["nod"],
         ["node", "--confg", "x"],
         ["pool", "create", "fast"],
+        ["pool", "create", "tank", "--path", "/srv/tank", "--dataset", "tank/csi"],
+        ["pool", "create", "tank", "--dataset", "tank/csi", "--size", "1Gi"],
+        ["pool", "create", "tank", "--dataset", "tank/csi", "--preallocate"],
+        ["pool", "grow", "--size", "1Gi"],
+        ["pool", "export"],
         ["pool", "list", "--output", "xml"],
     ],
 )
@@ -118,7 +125,7 @@ def test_main_with_wrong_usage_ends_with_2(run: Run, words: list[str]) -> None:
 def test_help_needs_no_root_and_has_an_example(
     as_user: Run, capsys: pytest.CaptureFixture[str], words: list[str]
 ) -> None:
-    command = [word for word in words if word.isalpha() and word != "fast"]
+    command = [word for word in words if word.isalpha() and word not in {"fast", "tank"}]
 
     assert as_user(*command, "--help") == 0
     shown = capsys.readouterr().out
@@ -151,5 +158,15 @@ def test_command_line_loads_neither_grpc_nor_rich_before_a_command_needs_them() 
     """GetPluginInfo must be answered within 1 s of the start (rules.md B9), and help at once."""
     heavy = "{'grpc', 'google', 'rich', 'prometheus_client', 'csi_zfs.app'}"
     program = f"import sys, csi_zfs.cli.main; sys.exit(len({heavy} & set(sys.modules)))"
+
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_driver_and_commands_load_nothing_of_openzfs_before_a_pool_needs_it() -> None:
+    """rules.md B9: a machine without one pays nothing for it, neither time nor a library."""
+    program = (
+        "import sys, csi_zfs.app, csi_zfs.cli.main;"
+        "sys.exit(sum(name.startswith(('csi_zfs.zfs', 'libzfs_core')) for name in sys.modules))"
+    )
 
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -12,12 +12,14 @@ from tests.unit.cli.conftest import Run
 
 FAST = PoolSettings("fast", Path("/srv/fast"))
 SLOW = PoolSettings("slow", Path("/srv/slow"))
+TANK = PoolSettings("tank", dataset="tank/csi")
 FAST_AS_JSON = {
     "name": "fast",
     "path": "/srv/fast",
+    "dataset": "",
     "pool_id": "0123456789abcdef",
     "kind": "image",
-    "is_mounted": True,
+    "state": "mounted",
     "total_bytes": 100 * GIB,
     "free_bytes": 25 * GIB,
     "volumes": 3,
@@ -45,9 +47,27 @@ def test_create_without_a_size_asks_for_a_directory_below_the_current_one(
     assert driver.calls == [("create_pool", tmp_path / "pools/fast", "fast", None, False)]
 
 
+def test_create_asks_for_a_pool_below_a_dataset_and_says_its_id(
+    driver: FakeDriver, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("pool", "create", "disks", "--dataset", "tank/csi/k8s") == 0
+    assert driver.calls == [("create_openzfs_pool", "tank/csi/k8s", "disks")]
+    assert _squeezed(capsys.readouterr().out)[:5] == [
+        "name  disks",
+        "dataset  tank/csi/k8s",
+        "pool id  0123456789abcdef",
+        "kind  openzfs",
+        "state  DEGRADED",
+    ]
+
+
 @pytest.mark.parametrize(
     ("words", "option"),
     [
+        (["tank", "--dataset", "tank"], "--dataset"),
+        (["tank", "--dataset", "tank/" + "a" * 116], "--dataset"),
+        (["tank", "--dataset", "tank/csi", "--size", "1Gi"], "--dataset"),
+        (["tank"], "--path"),
         (["Fast", "--path", "/srv/fast"], "NAME"),
         (["fast", "--path", "/srv/../fast"], "--path"),
         (["fast", "--path", "/" + "a" * 120], "--path"),
@@ -66,26 +86,34 @@ def test_list_shows_the_pools_of_the_settings_in_rows(
     driver: FakeDriver, run: Run, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("pool", "list", "--config", str(config)) == 0
-    assert driver.calls == [("pool_status", FAST), ("pool_status", SLOW)]
+    assert driver.calls == [("pool_status", pool) for pool in (FAST, SLOW, TANK)]
     assert [line.split("  ") for line in _squeezed(capsys.readouterr().out)] == [
-        ["NAME", "KIND", "MOUNTED", "FREE", "TOTAL", "VOLUMES", "SNAPSHOTS", "HEALTH", "PATH"],
-        ["fast", "image", "yes", "25 GiB", "100 GiB", "3", "1", "healthy", "/srv/fast"],
-        ["slow", "directory", "no", "0 B", "0 B", "0", "0", "PoolMissing", "/srv/slow"],
+        ["NAME", "KIND", "STATE", "FREE", "TOTAL", "VOLUMES", "SNAPSHOTS", "HEALTH", "PLACE"],
+        ["fast", "image", "mounted", "25 GiB", "100 GiB", "3", "1", "healthy", "/srv/fast"],
+        ["slow", "directory", "unknown", "0 B", "0 B", "0", "0", "PoolMissing", "/srv/slow"],
+        ["tank", "openzfs", "DEGRADED", "25 GiB", "100 GiB", "3", "1", "PoolDegraded", "tank/csi"],
     ]
 
 
 def test_list_as_json_is_a_list(run: Run, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("pool", "list", "--config", str(config), "--output", "json") == 0
-    fast, slow = json.loads(capsys.readouterr().out)
+    fast, slow, tank = json.loads(capsys.readouterr().out)
     assert fast == FAST_AS_JSON
     assert slow["findings"] == [
         {"status": "INACCESSIBLE", "reason": "PoolMissing", "message": "no pool [is] here"}
     ]
+    assert (tank["path"], tank["dataset"], tank["state"]) == (None, "tank/csi", "DEGRADED")
 
 
-def test_list_with_paths_needs_no_settings(driver: FakeDriver, run: Run) -> None:
-    assert run("pool", "list", "--path", "/srv/fast", "--path", "/srv/slow") == 0
-    assert driver.calls == [("pool_status", FAST), ("pool_status", SLOW)]
+def test_list_with_places_needs_no_settings(driver: FakeDriver, run: Run) -> None:
+    words = ["--path", "/srv/fast", "--dataset", "other/tank", "--path", "/srv/slow"]
+
+    assert run("pool", "list", *words) == 0
+    assert driver.calls == [
+        ("pool_status", FAST),
+        ("pool_status", SLOW),
+        ("pool_status", PoolSettings("tank", dataset="other/tank")),
+    ]
 
 
 def test_show_prints_each_fact_and_finding_in_a_line(
@@ -106,7 +134,7 @@ def test_show_of_an_unknown_pool_names_a_near_one(
     assert driver.calls == []
     assert capsys.readouterr().err.splitlines() == [
         "csi-zfs: the settings have no pool 'fsat'; did you mean 'fast'?",
-        "csi-zfs: the settings have no pool 'other'; there are: fast, slow",
+        "csi-zfs: the settings have no pool 'other'; there are: fast, slow, tank",
     ]
 
 
@@ -124,6 +152,18 @@ def test_export_says_what_it_did(
     assert run("pool", "export", "--path", "/srv/fast") == 0
     assert driver.calls == [("export_pool", Path("/srv/fast"))]
     assert capsys.readouterr().out == "/srv/fast is exported\n"
+
+
+def test_command_that_openzfs_has_of_its_own_names_that_one(
+    driver: FakeDriver, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("pool", "grow", "--dataset", "tank/csi", "--size", "2Gi") == 1
+    said = capsys.readouterr().err
+    assert "`zpool add tank`" in said
+    assert "`zfs set quota=SIZE tank/csi`" in said
+    assert run("pool", "export", "--dataset", "tank/csi") == 1
+    assert "`zpool export tank`" in capsys.readouterr().err
+    assert driver.calls == []
 
 
 def _squeezed(text: str) -> list[str]:

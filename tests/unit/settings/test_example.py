@@ -22,10 +22,14 @@ def test_example_loads_as_it_is() -> None:
 
 
 def test_example_with_every_line_uncommented_says_the_defaults(tmp_path: Path) -> None:
-    """Only the node's name and the pool's size have no default to show."""
-    uncommented, count = re.subn(r"^#(?=[a-z])", "", example_toml(), flags=re.MULTILINE)
+    """Only the node's name and the pool's size have no default to show; a second pool comes."""
+    uncommented, count = re.subn(r"^#(?=[a-z\[])", "", example_toml(), flags=re.MULTILINE)
 
-    assert count == 17
+    assert count == 20
     assert load_settings(write(tmp_path, uncommented), {}) == Settings(
-        pools=(PoolSettings("fast", Path("/srv/csi-zfs/fast"), 100 * GIB),), node_id="worker-1"
+        pools=(
+            PoolSettings("fast", Path("/srv/csi-zfs/fast"), 100 * GIB),
+            PoolSettings("tank", dataset="tank/csi"),
+        ),
+        node_id="worker-1",
     )

@@ -146,10 +146,7 @@ def test_tables_name_every_field_once() -> None:
 
     assert sorted([*attributes, "pools"]) == sorted(Settings.__dataclass_fields__)
     assert [spec.attribute for spec in POOL_TABLE] == list(PoolSettings.__dataclass_fields__)
-    assert {spec.key for spec in (*SETTINGS_TABLE, *POOL_TABLE) if spec.is_required} == {
-        "name",
-        "path",
-    }
+    assert {spec.key for spec in (*SETTINGS_TABLE, *POOL_TABLE) if spec.is_required} == {"name"}
 
 
 def test_setting_names_its_variable() -> None:

@@ -36,6 +36,10 @@ reserve_percent = 0
 [[pools]]
 name = "slow"
 path = "/srv/slow"
+[[pools]]
+name = "tank"
+dataset = "tank/csi"
+thin_ratio = 3
 """
 WHOLE_YAML = """
 driver_name: disks.example.com
@@ -56,6 +60,7 @@ pools:
 - {name: fast, path: //srv/fast/, size: 100Gi, thin_ratio: 2, reserve_percent: 0}
 - name: slow
   path: /srv/slow
+- {name: tank, dataset: tank/csi, thin_ratio: 3}
 """
 WHOLE = Settings(
     driver_name="disks.example.com",
@@ -75,6 +80,7 @@ WHOLE = Settings(
     pools=(
         PoolSettings("fast", Path("/srv/fast"), 100 * GIB, thin_ratio=2.0, reserve_percent=0),
         PoolSettings("slow", Path("/srv/slow")),
+        PoolSettings("tank", dataset="tank/csi", thin_ratio=3.0),
     ),
 )
 
@@ -130,7 +136,8 @@ def test_load_settings_without_a_file_misses_the_pools() -> None:
     (problem,) = problems_of(None)
 
     assert str(problem) == (
-        "settings: pools: must be a list of at least one table with a name and a path"
+        "settings: pools: must be a list of at least one table with a name, and a path (an embedded"
+        " pool) or a dataset (OpenZFS)"
     )
 
 
@@ -160,7 +167,7 @@ colour = "red"
         ("environment", None, "CSI_ZFS_LOG_LEVEL"),
         (str(path), 6, "pools[0].path"),
         (str(path), 11, "pools[1].colour"),
-        (str(path), 8, "pools[1].path"),
+        (str(path), 8, "pools[1]"),
         (str(path), 10, "pools[1].size"),
     ]
     messages = [problem.message for problem in found]
@@ -168,8 +175,8 @@ colour = "red"
     assert messages[1] == "there is no such variable; did you mean CSI_ZFS_LOG_FORMAT?"
     assert messages[2] == "must be a whole number from 1 to 256, not text"
     assert messages[3] == "'loud' is not one of debug, info, warning, error"
-    assert messages[5].endswith("there are: name, path, size, thin_ratio, reserve_percent")
-    assert messages[6].startswith("is missing: give the path of a pool's directory")
+    assert messages[5].endswith("there are: name, path, size, dataset, thin_ratio, reserve_percent")
+    assert messages[6] == "needs a path (an embedded pool) or a dataset (OpenZFS)"
 
 
 def test_settings_error_prints_one_line_for_each_mistake(tmp_path: Path) -> None:
@@ -177,7 +184,8 @@ def test_settings_error_prints_one_line_for_each_mistake(tmp_path: Path) -> None
 
     assert "\n".join(map(str, problems_of(path))) == (
         f"{path}:1: rpc_threads: must be a whole number from 1 to 256\n"
-        f"{path}:2: pools[0]: must be a table with a name and a path"
+        f"{path}:2: pools[0]: must be a table with a name, and a path (an embedded pool) or a"
+        " dataset (OpenZFS)"
     )
 
 

@@ -79,7 +79,7 @@ def documents() -> dict[Path, str]:
 
 def errors_page() -> str:
     """Families, their gRPC codes, and the errors of each."""
-    leaves = sorted(leaves_of(CsiZfsError), key=lambda leaf: leaf.__name__)
+    leaves = sorted(leaves_of(CsiZfsError), key=lambda leaf: (leaf.__name__, leaf.__module__))
     rows = [(f"**{row.code.name}**", family.__name__, row.meaning) for family, row in TABLE.items()]
     rows.append(("**INTERNAL**", "anything else", INTERNAL_MEANING))
     parts = ["# Errors\n", "Each error belongs to a family that says what the caller should do.\n"]

@@ -57,10 +57,16 @@ def reservation_bytes(entry: Dataset | DatasetSnapshot, vdevs: tuple[ParityVdev,
     properties = entry.properties if isinstance(entry, Dataset) else {}
     return refreservation_bytes(
         entry.size_bytes,
-        volblocksize_bytes=int(properties.get("volblocksize", DEFAULT_VOLBLOCKSIZE_BYTES)),
+        volblocksize_bytes=volblocksize_bytes_of(entry),
         copies=int(properties.get("copies", 1)),
         vdevs=vdevs,
     )
+
+
+def volblocksize_bytes_of(entry: Dataset | DatasetSnapshot) -> int:
+    """The size of a zvol's blocks; of a snapshot it is not told, so the usual one."""
+    properties = entry.properties if isinstance(entry, Dataset) else {}
+    return int(properties.get("volblocksize", DEFAULT_VOLBLOCKSIZE_BYTES))
 
 
 def largest_thick_bytes(room_bytes: int, vdevs: tuple[ParityVdev, ...]) -> int:

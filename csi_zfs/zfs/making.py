@@ -20,6 +20,7 @@ from csi_zfs.datasets.names import deferred_snapshot_leaf, snapshot_of, split_sn
 from csi_zfs.domain.errors import OutOfRangeError
 from csi_zfs.domain.sizes import format_size
 from csi_zfs.zfs.engine import Engine, new_uid
+from csi_zfs.zfs.finishing import finish_creation
 from csi_zfs.zfs.lzc import Properties
 from csi_zfs.zfs.properties import (
     canonical_properties,
@@ -49,10 +50,14 @@ def create(engine: Engine, new: NewDataset) -> Dataset:
     _require_served(new)
     dataset = _dataset_for(engine, new)
     native = kernel_properties(dataset.kind, dataset.properties)
-    with _admitted(engine, engine.claim_of(dataset), new.name), engine.home.calling(new.name):
-        engine.home.core.create(
-            engine.home.full(new.name), new.kind, native | _own_properties(engine, dataset)
-        )
+    with _admitted(engine, engine.claim_of(dataset), new.name):
+        try:
+            with engine.home.calling(new.name):
+                engine.home.core.create(
+                    engine.home.full(new.name), new.kind, native | _own_properties(engine, dataset)
+                )
+        except DatasetExistsError:
+            finish_creation(engine, dataset)
     return dataset
 
 

@@ -40,13 +40,13 @@ RULES = {
     "C2": "Parameters are an allow-list.",
     "C3": "Mount flags are an allow-list.",
     "C4": "Secrets appear nowhere.",
+    "C5": "Encryption keys are never in argv, environment, logs or on disk.",
     "C6": "A raw disk is never probed for a format (what reads disk images comes later).",
     "C9": "The socket is private, messages and threads are bounded, calls have deadlines.",
     "D": "What the neighbours (csi-sanity, sidecars, gRPC, the kernel) are known to do.",
 }
 NOT_YET = {
     "A14": "comes with the Helm chart",
-    "C5": "comes with encryption on OpenZFS",
     "C7": "comes with layers and archives",
     "C8": "comes with the chunk store",
     "C10": "comes with the Helm chart",
@@ -64,6 +64,7 @@ HEAD = """\
 | `sanity` | csi-sanity | the fakes in `make test`; the real driver in `make sanity` |
 | `bench` | figures, printed, never asserted | the real driver |
 | `support` | fakes, builders, clients; never shipped | |
+| `../e2e/zfs` | what needs real OpenZFS (`make e2e-zfs`) | the kernel of a virtual machine |
 
 The header of `make test` says which tiers run here. What needs root is marked `root`, what needs Go
 `go`. A test that may log at WARNING or above says so with the marker `expected_logs`.
@@ -76,12 +77,23 @@ _MENTION = re.compile(r"rules\.md\s+((?:[A-D]\d*)(?:(?:,\s*|\s+and\s+)(?:[A-D]\d
 def mentions_by_rule() -> dict[str, list[str]]:
     """The tests that name each rule, as `path::test`."""
     found: dict[str, list[str]] = defaultdict(list)
-    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+    for path in _test_modules():
         for name, words in _documented(ast.parse(path.read_text(encoding="utf-8"))):
             for mention in _MENTION.findall(words):
                 for rule in re.findall(r"[A-D]\d*", mention):
-                    found[rule].append(f"{path.relative_to(ROOT / 'tests')}{name}")
+                    found[rule].append(f"{_shown(path)}{name}")
     return found
+
+
+def _test_modules() -> list[Path]:
+    folders = (ROOT / "tests", ROOT / "e2e")
+    return [path for folder in folders for path in sorted(folder.rglob("test_*.py"))]
+
+
+def _shown(path: Path) -> Path:
+    """Relative to this folder's README, or to the checkout for what lies outside of it."""
+    tests = ROOT / "tests"
+    return path.relative_to(tests if path.is_relative_to(tests) else ROOT)
 
 
 def _documented(module: ast.Module) -> Iterator[tuple[str, str]]:

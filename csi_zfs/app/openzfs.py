@@ -13,7 +13,7 @@ from csi_zfs.system.clock import Clock
 from csi_zfs.system.runner import Runner
 from csi_zfs.zfs.calls import Calls, zpool_name_of
 from csi_zfs.zfs.datasets import LibzfsCoreDatasets
-from csi_zfs.zfs.errors import ModuleVersionError
+from csi_zfs.zfs.errors import ModuleVersionError, translating
 from csi_zfs.zfs.module_version import MODULE_VERSION, SERVED_SERIES, require_served_module
 from csi_zfs.zfs.pool_state import PoolState, PoolStates
 from csi_zfs.zfs.pools import Doors, create_pool, open_pool
@@ -29,6 +29,10 @@ class OpenZfsMissingError(UnavailableError):
 
 class ZpoolNotImportedError(PoolUnavailableError):
     """The kernel knows no zpool of this name."""
+
+
+class AncestorMissingError(PoolUnavailableError):
+    """The dataset below which a pool is to be made does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +95,15 @@ class OpenZfs:
         Safe to repeat.
 
         Raises:
-            OpenZfsMissingError, ZpoolNotImportedError: see them.
+            OpenZfsMissingError, ZpoolNotImportedError, AncestorMissingError: see them.
             PoolUnavailableError: the zpool cannot be used.
         """
-        return create_pool(dataset, self._doors_to(dataset))
+        doors, above = self._doors_to(dataset), dataset.rpartition("/")[0]
+        with translating(above):
+            is_there = doors.core.exists(above)
+        if not is_there:
+            raise AncestorMissingError(f"there is no {above}: make it with `zfs create {above}`")
+        return create_pool(dataset, doors)
 
     def open(self, pool: PoolSettings) -> LibzfsCoreDatasets:
         """Open a pool; raises as `create`, and where there is none below its dataset."""

@@ -8,7 +8,7 @@ import fcntl
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from csi_zfs.datasets.api import PoolUnavailableError
@@ -26,18 +26,41 @@ class DeviceLateError(PoolUnavailableError):
     """The zvol is there and its device has not come: try again."""
 
 
+def zvol_name_at(path: Path) -> str | None:
+    """The zvol that a device says it serves; None where it says nothing."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:  # it went away in this very moment, or is being taken down
+        return None
+    try:
+        if not stat.S_ISBLK(os.fstat(descriptor).st_mode):
+            return None
+        return fcntl.ioctl(descriptor, _BLKZNAME, bytes(_NAME_BYTES)).split(b"\0")[0].decode()
+    except OSError:  # another kind of device
+        return None
+    finally:
+        os.close(descriptor)
+
+
 class ZvolDevices:
     """The block devices of zvols on this machine."""
 
-    def __init__(self, clock: Clock, *, dev: Path = Path("/dev")) -> None:
-        """Look below `dev`."""
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        dev: Path = Path("/dev"),
+        name_at: Callable[[Path], str | None] = zvol_name_at,
+    ) -> None:
+        """Look below `dev`, and ask what is found there by `name_at`."""
         self._clock = clock
         self._dev = dev
+        self._name_at = name_at
 
     def find(self, full_name: str) -> Path | None:
         """The device that serves this zvol now, or None."""
         return next(
-            (path for path in self._guesses(full_name) if _name_at(path) == full_name), None
+            (path for path in self._guesses(full_name) if self._name_at(path) == full_name), None
         )
 
     def await_device(self, full_name: str) -> Path:
@@ -57,7 +80,7 @@ class ZvolDevices:
 
         One that goes as soon as its last user closes it cannot be opened, and is still there.
         """
-        return not path.exists() or _name_at(path) not in {full_name, None}
+        return not path.exists() or self._name_at(path) not in {full_name, None}
 
     def _guesses(self, full_name: str) -> Iterator[Path]:
         link = self._dev / "zvol" / full_name
@@ -66,19 +89,3 @@ class ZvolDevices:
         for entry in sorted(self._dev.iterdir()):
             if _ZVOL.fullmatch(entry.name):
                 yield entry
-
-
-def _name_at(path: Path) -> str | None:
-    """The zvol that a device says it serves; None where it says nothing."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except OSError:  # it went away in this very moment, or is being taken down
-        return None
-    try:
-        if not stat.S_ISBLK(os.fstat(descriptor).st_mode):
-            return None
-        return fcntl.ioctl(descriptor, _BLKZNAME, bytes(_NAME_BYTES)).split(b"\0")[0].decode()
-    except OSError:  # another kind of device
-        return None
-    finally:
-        os.close(descriptor)

@@ -57,6 +57,7 @@ class Doors:
     core: LibzfsCore
     runner: Runner = field(default_factory=SystemRunner)
     clock: Clock = field(default_factory=SystemClock)
+    devices: ZvolDevices = field(default_factory=lambda: ZvolDevices(SystemClock()))
 
 
 def require_parent_name(parent: str) -> str:
@@ -112,7 +113,7 @@ def open_pool(
         ledger=Ledger(policy, _claims(objects, vdevs)),
         space=Space(home),
         native=NativeProperties(home, doors.runner),
-        devices=ZvolDevices(doors.clock),
+        devices=doors.devices,
         vdevs=vdevs,
         clock=doors.clock,
     )

@@ -15,11 +15,13 @@ from tests.support.pools import (
     fake_like_reflink,
 )
 from tests.support.real_pools import reflink_pool
+from tests.support.zfs_fake_pools import fake_zfs_pool
 from tests.support.zfs_pools import Zpool, made_zpool, zfs_pool
 
 MAKERS = [
     pytest.param(fake_like_reflink, id="fake-like-reflink"),
     pytest.param(fake_like_openzfs, id="fake-like-openzfs"),
+    pytest.param(fake_zfs_pool, id="openzfs-on-fake-core"),
     pytest.param(reflink_pool, id="reflink", marks=pytest.mark.root),
 ]
 # Few machines have OpenZFS: `make e2e-zfs` runs these in one that has, and fails where none ran.

@@ -121,7 +121,8 @@ def test_resize_beyond_the_pool_changes_nothing(pool: PoolUnderTest, *, is_thick
     """rules.md A10, A13."""
     pool.manager.create(NewDataset("v/a", SIZE_BYTES, is_thick=is_thick))
     pool.write("v/a", b"kept")
-    size_bytes = SIZE_BYTES + admissible_bytes(pool, is_thick=is_thick) + 2 * MIB
+    # 2 MiB more than elsewhere: what an engine keeps for each volume beside its size is kept.
+    size_bytes = SIZE_BYTES + admissible_bytes(pool, is_thick=is_thick) + 4 * MIB
     with changes_nothing(pool), pytest.raises(PoolFullError):
         pool.manager.resize("v/a", size_bytes)
     assert pool.manager.data_path("v/a").size_bytes == SIZE_BYTES

@@ -28,7 +28,8 @@ SUSPENDED = "e2e/zfs/test_suspended.py"
 SANITY = "e2e/zfs/test_sanity.py"
 SUITES = (
     Suite("platform", ("e2e/zfs", f"--ignore={SUSPENDED}", f"--ignore={SANITY}")),
-    Suite("contract", ("tests/contract", "-k", "openzfs and not fake")),
+    # In the emulated machine a fifth of the orders of deletion has to do.
+    Suite("contract", ("tests/contract", "-k", "openzfs and not fake and not all_other")),
     Suite("sanity", (SANITY,)),
     Suite("suspended", (SUSPENDED,), needs_own_boot=True),
 )

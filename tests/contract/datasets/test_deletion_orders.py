@@ -12,6 +12,8 @@ from tests.contract.datasets.world import SIZE_BYTES, World, entries, make, take
 from tests.support.pools import PoolUnderTest
 
 PARTS = ("volume", "snapshot", "clone", "clone's snapshot", "clone of the clone")
+# A fifth of them: each part is deleted at each place several times, before and after each other.
+SOME_ORDERS = list(itertools.permutations(PARTS))[::5]
 
 
 @dataclass(frozen=True)
@@ -63,24 +65,36 @@ def callers_view(pool: PoolUnderTest) -> World:
     }
 
 
+@pytest.mark.parametrize("order", SOME_ORDERS, ids=", ".join)
+def test_deletion_order_leaves_survivors_whole_and_nothing_at_the_end(
+    pool: PoolUnderTest, order: tuple[str, ...]
+) -> None:
+    """rules.md A3; A2: the canary stays."""
+    assert_order_is_clean(pool, order)
+
+
 @pytest.mark.parametrize("first", PARTS)
-def test_every_deletion_order_leaves_survivors_whole_and_nothing_at_the_end(
+def test_all_other_deletion_orders_leave_survivors_whole_and_nothing_at_the_end(
     pool: PoolUnderTest, first: str
 ) -> None:
-    """rules.md A3: all 24 orders that begin with this part; A2: the canary stays in each."""
-    make(pool, "v/canary", content=b"canary")
-    take(pool, "v/canary@snap")
-    before = world(pool)
+    """rules.md A3; too many for a pool in an emulated machine."""
     for order in itertools.permutations(PARTS):
-        if order[0] != first:
-            continue
-        family = make_family(pool)
-        for deleted, part in enumerate(order, start=1):
-            delete(pool.manager, family.uids[part])
-            for survivor in order[deleted:]:
-                content = content_of(pool, family.uids[survivor])
-                assert content == family.contents[survivor], f"{survivor} in {order}"
-        assert world(pool) == before, f"left by {order}"
+        if order[0] == first and order not in SOME_ORDERS:
+            assert_order_is_clean(pool, order)
+
+
+def assert_order_is_clean(pool: PoolUnderTest, order: tuple[str, ...]) -> None:
+    if "v/canary" not in entries(pool.manager):
+        make(pool, "v/canary", content=b"canary")
+        take(pool, "v/canary@snap")
+    before = world(pool)
+    family = make_family(pool)
+    for deleted, part in enumerate(order, start=1):
+        delete(pool.manager, family.uids[part])
+        for survivor in order[deleted:]:
+            content = content_of(pool, family.uids[survivor])
+            assert content == family.contents[survivor], f"{survivor} in {order}"
+    assert world(pool) == before, f"left by {order}"
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(["volume", "live clone", "second"])))

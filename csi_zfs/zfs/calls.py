@@ -10,8 +10,9 @@ import logging
 import sys
 import threading
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from csi_zfs.datasets.api import PoolUnavailableError
 from csi_zfs.domain.errors import OutcomeUnknownError
@@ -77,8 +78,11 @@ class Calls:
         """End the helper process."""
         with self._lock:
             helper, self._running = self._running, None
+            stuck, self._stuck = self._stuck, defaultdict(list)
         if helper is not None:
             helper.end()
+        for answer in chain.from_iterable(stuck.values()):
+            answer.forget()
 
     def make(self, call: str, about: str, **arguments: object) -> object:
         """Make a call and wait for its end; `about` is any name in the pool that it goes into.
@@ -101,7 +105,7 @@ class Calls:
         if self._states.read(zpool_name) is PoolState.SUSPENDED:
             raise PoolSuspendedError(f"{_suspended(zpool_name)}; nothing was done")
         with self._lock:
-            stuck = [answer for answer in self._stuck.pop(zpool_name, ()) if not answer.is_there]
+            stuck = _still_stuck(self._stuck.pop(zpool_name, ()))
             if stuck:
                 self._stuck[zpool_name] = stuck
                 msg = f"a call into pool {zpool_name} ({stuck[0].call}) is stuck; nothing was done"
@@ -109,7 +113,10 @@ class Calls:
 
     def _helper(self) -> Helper:
         with self._lock:
-            if self._running is None or self._running.has_ended:
+            if self._running is not None and self._running.has_ended:
+                self._running.end()
+                self._running = None
+            if self._running is None:
                 self._running = Helper(self._command)
                 log.info("OpenZFS's helper process began", extra={"pid": self._running.pid})
             return self._running
@@ -129,6 +136,17 @@ class Calls:
         with self._lock:
             self._stuck[zpool_name].append(answer)
         log.warning("a call is stuck", extra={"zpool_name": zpool_name, "call": answer.call})
+
+
+def _still_stuck(answers: Iterable[Answer]) -> list[Answer]:
+    """Those without an end; the others are forgotten."""
+    stuck = []
+    for answer in answers:
+        if answer.is_there:
+            answer.forget()
+        else:
+            stuck.append(answer)
+    return stuck
 
 
 def zpool_name_of(name: str) -> str:

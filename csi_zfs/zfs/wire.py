@@ -1,7 +1,8 @@
 """How the driver and its helper process talk: JSON behind its length, with file descriptors.
 
-Both ends are the same program, so there is no version.  Nothing here is ever logged: an encryption
-key is among the arguments.
+Through one socket, the door, the helper gets others, the channels: each has one call at a time, and
+then its answer.  Both ends are the same program, so there is no version.  Nothing here is ever
+logged: an encryption key is among the arguments.
 """
 
 import array
@@ -16,12 +17,30 @@ from csi_zfs.zfs.lzc import SendFlag
 
 _LENGTH = struct.Struct("!I")
 _MOST_DESCRIPTORS = 1
+_NEW_CHANNEL = b"c"
+
+
+def pass_on(door: socket.socket, channel: socket.socket) -> None:
+    """Give the other end a channel for one call after the other.  Raises `OSError`."""
+    socket.send_fds(door, [_NEW_CHANNEL], [channel.fileno()])
+
+
+def take(door: socket.socket) -> socket.socket:
+    """Wait for a channel that `pass_on` gave.
+
+    Raises:
+        EOFError: the other end is closed.
+    """
+    data, descriptors, _, _ = socket.recv_fds(door, len(_NEW_CHANNEL), 1, socket.MSG_CMSG_CLOEXEC)
+    if not data:
+        raise EOFError("the other end of the socket is closed")
+    return socket.socket(fileno=descriptors[0])
 
 
 def send(
     channel: socket.socket, message: Mapping[str, Any], descriptors: Sequence[int] = ()
 ) -> None:
-    """Send one message; the caller holds a lock over it.  Raises `OSError`."""
+    """Send one message.  Raises `OSError`."""
     body = json.dumps(message).encode("ascii")
     data = _LENGTH.pack(len(body)) + body
     rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))

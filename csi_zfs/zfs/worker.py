@@ -10,41 +10,43 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
 from csi_zfs.zfs import wire
 from csi_zfs.zfs.lzc import LibzfsCore, LzcError
 
-# More than the driver has threads; one is started only when the others are busy.
-_THREADS = 128
 _CALLS = frozenset(name for name in vars(LibzfsCore) if not name.startswith("_"))
 
 
 class Server:
-    """Serves the calls that come through one socket, each in a thread."""
+    """Serves the calls that come through channels, each channel in a thread of its own."""
 
-    def __init__(self, make_core: Callable[[], LibzfsCore], channel: socket.socket) -> None:
+    def __init__(self, make_core: Callable[[], LibzfsCore]) -> None:
         """Make the core at the first call, and again at the next where that failed."""
         self._make_core = make_core
-        self._channel = channel
         self._core: LibzfsCore | None = None
         self._lock = threading.Lock()
 
-    def serve(self) -> None:
-        """Serve until the other end is closed; calls that have begun may go on."""
-        threads = ThreadPoolExecutor(_THREADS)
+    def serve(self, door: socket.socket) -> None:
+        """Serve the channels that come through the door until its other end is closed.
+
+        Calls that have begun may go on.
+        """
         with suppress(EOFError, ConnectionResetError):
             while True:
-                threads.submit(self._answer, *wire.receive(self._channel))
+                channel = wire.take(door)
+                threading.Thread(target=self.serve_channel, args=(channel,), daemon=True).start()
 
-    def _answer(self, request: dict[str, Any], descriptors: Sequence[int]) -> None:
-        answer = {"number": request["number"]} | self._outcome(request, descriptors)
-        for descriptor in descriptors:
-            os.close(descriptor)
-        with suppress(BrokenPipeError, ConnectionResetError), self._lock:
-            wire.send(self._channel, answer)
+    def serve_channel(self, channel: socket.socket) -> None:
+        """Answer one call after the other until the other end is closed."""
+        with channel, suppress(EOFError, ConnectionResetError, BrokenPipeError):
+            while True:
+                request, descriptors = wire.receive(channel)
+                answer = self._outcome(request, descriptors)
+                for descriptor in descriptors:
+                    os.close(descriptor)
+                wire.send(channel, answer)
 
     def _outcome(self, request: dict[str, Any], descriptors: Sequence[int]) -> dict[str, Any]:
         try:
@@ -73,7 +75,7 @@ class Server:
 
 def run(make_core: Callable[[], LibzfsCore], descriptor: int) -> None:
     """Serve an inherited socket, then end this process at once, whatever its threads do."""
-    Server(make_core, socket.socket(fileno=descriptor)).serve()
+    Server(make_core).serve(socket.socket(fileno=descriptor))
     os._exit(0)
 
 

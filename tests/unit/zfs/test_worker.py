@@ -19,7 +19,7 @@ from csi_zfs.zfs.remote import RemoteLibzfsCore
 from csi_zfs.zfs.worker import Server
 from tests.support.lzc_worker import make_core
 
-HOLDS = {"number": 1, "call": "holds", "arguments": {"name": "pool/x@s"}}
+HOLDS = {"call": "holds", "arguments": {"name": "pool/x@s"}}
 Asking = Callable[[dict[str, Any]], dict[str, Any]]
 
 
@@ -45,7 +45,7 @@ def fixture_ask() -> Iterator[Asking]:
         return wire.receive(ours)[0]
 
     with theirs, ThreadPoolExecutor() as threads:
-        serving = threads.submit(Server(LateLibrary(), theirs).serve)
+        serving = threads.submit(Server(LateLibrary()).serve_channel, theirs)
         with ours:
             yield ask
         serving.result()
@@ -53,12 +53,12 @@ def fixture_ask() -> Iterator[Asking]:
 
 def test_library_that_was_not_there_is_looked_for_again(ask: Asking) -> None:
     """The module may be loaded after the driver's start."""
-    assert ask(HOLDS) == {"number": 1, "error": ["initialize", errno.ENOENT, [], {}, ""]}
-    assert ask(HOLDS | {"number": 2})["value"].keys() == {"pid"}
+    assert ask(HOLDS) == {"error": ["initialize", errno.ENOENT, [], {}, ""]}
+    assert ask(HOLDS)["value"].keys() == {"pid"}
 
 
 def test_call_that_the_interface_does_not_have_is_refused(ask: Asking) -> None:
-    answer = ask({"number": 1, "call": "__init__", "arguments": {}})
+    answer = ask({"call": "__init__", "arguments": {}})
     assert answer["bug"].startswith("ValueError\n")
 
 

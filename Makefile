@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 LOCK_ARGS ?=
 
 VENV := .venv
@@ -51,6 +52,11 @@ bench: need-root setup ## Measure the driver and print the figures as ratios (ro
 .PHONY: e2e-zfs
 e2e-zfs: need-root setup vm-packages ## Run the suites that need real OpenZFS in a virtual machine (root)
 	@$(PY) -m e2e.vm suites
+
+.PHONY: bench-zfs
+bench-zfs: need-root setup vm-packages ## Measure the driver on real OpenZFS in a virtual machine (root)
+	@$(PY) -m e2e.vm module --name bench e2e.bench $(BENCH_ARGS) --markdown /run/results/openzfs.md
+	$(PY) -m e2e.bench.words build/e2e-zfs/bench/openzfs.md
 
 .PHONY: vm
 vm: need-root setup vm-packages ## Boot a virtual machine with real OpenZFS and leave it running (root)

@@ -12,11 +12,11 @@ from types import FrameType
 
 from e2e.vm.cache import cache_directory, locked
 from e2e.vm.errors import VmError
-from e2e.vm.guest import Guest, booted, load_guest, start_guest
+from e2e.vm.guest import Guest, booted, load_guest, preferred, start_guest
 from e2e.vm.images import Images, ensure_images, wanted_images
 from e2e.vm.programs import provide
 from e2e.vm.progress import say
-from e2e.vm.run import DEFAULT_LIMIT_S, Selection, run_pytest
+from e2e.vm.run import DEFAULT_LIMIT_S, Selection, run_module, run_pytest
 from e2e.vm.suites import run_suites
 from tests.sanity.build import CannotBuildError, ensure_binary
 from tests.support.signals import STOPPING
@@ -82,16 +82,19 @@ def down(_asked: argparse.Namespace) -> int:
 
 def run(asked: argparse.Namespace) -> int:
     """Run pytest with these arguments in the running guest, or in one for this run alone."""
-    arguments = tuple(word for word in asked.arguments if word != "--") or ("e2e/zfs",)
-    selection = Selection(arguments, _RESULTS / asked.name, asked.limit_s)
-    running = load_guest(_STATE)
-    if running is not None:
-        _warn_of_other_images(running)
-        _provide_programs(running)
-        return run_pytest(_CHECKOUT, running, selection)
-    with booted(_images(), _CACHE) as guest:
+    selection = _selection(asked, "e2e/zfs")
+    with _running_or_booted() as guest:
         _provide_programs(guest)
         return run_pytest(_CHECKOUT, guest, selection)
+
+
+def module(asked: argparse.Namespace) -> int:
+    """Run a Python module that measures, there, before all else; /run/results comes back."""
+    selection = _selection(asked)
+    if not selection.arguments:
+        raise VmError("no module is named")
+    with _running_or_booted() as guest, preferred(guest):
+        return run_module(_CHECKOUT, guest, selection)
 
 
 def suites(asked: argparse.Namespace) -> int:
@@ -119,6 +122,22 @@ def ssh(asked: argparse.Namespace) -> int:
     return subprocess.run(guest.shell.command(*words, terminal=terminal), check=False).returncode
 
 
+def _selection(asked: argparse.Namespace, *default: str) -> Selection:
+    arguments = tuple(word for word in asked.arguments if word != "--") or default
+    return Selection(arguments, _RESULTS / asked.name, asked.limit_s)
+
+
+@contextmanager
+def _running_or_booted() -> Iterator[Guest]:
+    running = load_guest(_STATE)
+    if running is not None:
+        _warn_of_other_images(running)
+        yield running
+    else:
+        with booted(_images(), _CACHE) as guest:
+            yield guest
+
+
 def _provide_programs(guest: Guest) -> None:
     try:
         provide(guest, ensure_binary(os.environ))
@@ -138,17 +157,17 @@ def _warn_of_other_images(guest: Guest) -> None:
 def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m e2e.vm", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (build, up, run, suites, ssh, down):
+    for command in (build, up, run, module, suites, ssh, down):
         words = (command.__doc__ or "").splitlines()[0]
         parsed = commands.add_parser(command.__name__, help=words, description=words)
         parsed.set_defaults(command=command)
-        if command in {run, suites}:
+        if command in {run, module, suites}:
             parsed.add_argument(
                 "--limit-s", type=float, default=DEFAULT_LIMIT_S, help="end it after so long"
             )
-        if command is run:
+        if command in {run, module}:
             parsed.add_argument("--name", default="run", help="of the results in build/e2e-zfs/")
-        if command in {run, ssh}:
+        if command in {run, module, ssh}:
             parsed.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...")
     return parser.parse_args(arguments)
 

@@ -1,4 +1,4 @@
-"""One run of pytest in a guest: streamed while it goes, bounded in time, results at its end."""
+"""One run in a guest, of pytest or a module: streamed, bounded in time, results at its end."""
 
 import os
 import select
@@ -20,10 +20,10 @@ from e2e.vm.ssh import LOST
 from e2e.vm.sync import CHECKOUT_IN_GUEST, sync
 
 DEFAULT_LIMIT_S = 3600.0
-OUTPUT = "pytest.log"
+OUTPUT = "output.log"
 _BLOCK_BYTES = 65536
 _PYTHON_IN_GUEST = "/opt/csi-zfs/venv/bin/python"
-_PID_IN_GUEST = "/run/pytest.pid"
+_PID_IN_GUEST = "/run/python.pid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +44,29 @@ def run_pytest(checkout: Path, guest: Guest, selection: Selection) -> int:
     Raises:
         GuestFailedError: the guest died, does not answer or took longer than the limit.
     """
+    (selection.results / JUNIT).unlink(missing_ok=True)
+    return _run(checkout, guest, selection, script=pytest_script(selection.arguments))
+
+
+def run_module(checkout: Path, guest: Guest, selection: Selection) -> int:
+    """Run a module, the first of the arguments, with the others; else as `run_pytest`.
+
+    What it leaves in `RESULTS_IN_GUEST` is in the results directory afterwards.
+    """
+    return _run(checkout, guest, selection, script=module_script(selection.arguments))
+
+
+def _run(checkout: Path, guest: Guest, selection: Selection, *, script: str) -> int:
     with locked(guest.machine.scratch / "run.lock", "another run in this guest"):
         with step("copying the working tree"):
             sync(checkout, guest)
         selection.results.mkdir(parents=True, exist_ok=True)
-        (selection.results / JUNIT).unlink(missing_ok=True)
-        command = guest.shell.script(pytest_script(selection.arguments))
+        command = guest.shell.script(script)
         try:
             with (selection.results / OUTPUT).open("wb") as output:
                 status = streamed(command, guest, output, limit_s=selection.limit_s)
             if status == LOST:
-                raise guest.failure("was lost in the middle of the tests")
+                raise guest.failure("was lost in the middle of the run")
             fetch_results(guest, selection.results)
         finally:
             shutil.copy(guest.machine.console, selection.results)
@@ -62,13 +74,14 @@ def run_pytest(checkout: Path, guest: Guest, selection: Selection) -> int:
 
 
 def pytest_script(arguments: Sequence[str]) -> str:
-    """The script that runs pytest in the guest, after ending one that was left by a killed run."""
-    pytest = shlex.join(
-        [
-            *(_PYTHON_IN_GUEST, "-m", "pytest", f"--junit-xml={RESULTS_IN_GUEST}/{JUNIT}"),
-            *(f"--color={'yes' if sys.stdout.isatty() else 'no'}", *arguments),
-        ]
-    )
+    """The script that runs pytest in the guest, after ending a run that a killed one left."""
+    color = "yes" if sys.stdout.isatty() else "no"
+    report = f"--junit-xml={RESULTS_IN_GUEST}/{JUNIT}"
+    return module_script(["pytest", report, f"--color={color}", *arguments])
+
+
+def module_script(words: Sequence[str]) -> str:
+    """The script that runs a module in the guest, after ending a run that a killed one left."""
     return f"""
 if [ -e {_PID_IN_GUEST} ]; then kill -KILL -- "-$(cat {_PID_IN_GUEST})" 2>/run/kill.log || true; fi
 echo $$ >{_PID_IN_GUEST}
@@ -76,7 +89,7 @@ rm -rf {RESULTS_IN_GUEST}
 mkdir -p {RESULTS_IN_GUEST}
 cd {CHECKOUT_IN_GUEST}
 status=0
-{pytest} || status=$?
+{shlex.join([_PYTHON_IN_GUEST, "-m", *words])} || status=$?
 rm {_PID_IN_GUEST}
 exit $status
 """
@@ -93,7 +106,7 @@ def streamed(command: Sequence[str], guest: Guest, output: BinaryIO, *, limit_s:
             while True:
                 left_s = deadline - time.monotonic()
                 if left_s <= 0 or not select.select([process.stdout], [], [], left_s)[0]:
-                    raise guest.failure(f"did not end the tests within {limit_s:g} s")
+                    raise guest.failure(f"did not end within {limit_s:g} s")
                 if not (block := os.read(process.stdout.fileno(), _BLOCK_BYTES)):
                     return process.wait()
                 output.write(block)

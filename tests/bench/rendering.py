@@ -5,7 +5,10 @@ from collections.abc import Iterator, Sequence
 
 from tests.bench.figures import Figure, Section, Table
 
+# The section that another run writes into the page.
+OPENZFS_TITLE = "On OpenZFS"
 _COLUMNS = 100
+_SECTION = "\n## "
 _HEADERS = ("figure", "measured", "beside", "ratio", "target", "")
 
 
@@ -45,6 +48,29 @@ def page(sections: Sequence[Section], *, machine: str, command: str) -> str:
     )
     head = "\n".join(["# Performance", "", *textwrap.wrap(note, _COLUMNS), ""])
     return "\n".join([head, *(to_markdown(section) for section in sections)])
+
+
+def with_section(text: str, section: str) -> str:
+    """A page with this section in the place of the one of the same title, or as its last one."""
+    head, *sections = text.rstrip("\n").split(_SECTION)
+    wanted = section.strip("\n").removeprefix(_SECTION.lstrip())
+    title = _title_of(wanted)
+    if title in map(_title_of, sections):
+        sections = [wanted + "\n" if _title_of(one) == title else one for one in sections]
+    else:
+        sections = [*sections[:-1], *(one + "\n" for one in sections[-1:]), wanted]
+    return _SECTION.join([head, *sections]).rstrip("\n") + "\n"
+
+
+def section_in(text: str, title: str) -> str:
+    """The section of this title in a page; empty where there is none."""
+    _, *sections = text.rstrip("\n").split(_SECTION)
+    found = [one for one in sections if _title_of(one) == title]
+    return f"{_SECTION.lstrip()}{found[0].rstrip()}\n" if found else ""
+
+
+def _title_of(section: str) -> str:
+    return section.partition("\n")[0]
 
 
 def _tables(section: Section) -> Iterator[Table]:

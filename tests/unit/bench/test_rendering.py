@@ -3,7 +3,15 @@
 import pytest
 
 from tests.bench.figures import Figure, Section, Table, Target
-from tests.bench.rendering import milliseconds, page, per_second, to_markdown, to_text
+from tests.bench.rendering import (
+    milliseconds,
+    page,
+    per_second,
+    section_in,
+    to_markdown,
+    to_text,
+    with_section,
+)
 
 SECTION = Section(
     title="Calls",
@@ -81,3 +89,30 @@ def test_milliseconds_have_the_digits_that_mean_something(seconds: float, text: 
 
 def test_rate_has_no_fraction() -> None:
     assert per_second(1234.56) == "1,235/s"
+
+
+PAGE = (
+    "# Performance\n\nWords.\n\n## Calls\n\nOne.\n\n## On OpenZFS\n\nOld.\n\n## Start\n\nThree.\n"
+)
+NEW = "## On OpenZFS\n\nNew.\n"
+
+
+def test_section_of_the_same_title_is_replaced_where_it_was() -> None:
+    assert with_section(PAGE, NEW) == PAGE.replace("Old.", "New.")
+    assert with_section(with_section(PAGE, NEW), NEW) == PAGE.replace("Old.", "New.")
+
+
+def test_section_that_is_replaced_may_be_the_last_one() -> None:
+    page_ending_with_it = PAGE.partition("\n## Start")[0]
+    assert with_section(page_ending_with_it, NEW) == page_ending_with_it.replace("Old.", "New.")
+
+
+def test_section_that_is_new_comes_last() -> None:
+    before = PAGE.replace("## On OpenZFS\n\nOld.\n\n", "")
+    assert with_section(before, NEW) == f"{before}\n{NEW}"
+
+
+def test_section_is_taken_out_of_a_page_as_it_was_put_in() -> None:
+    assert section_in(with_section(PAGE, NEW), "On OpenZFS") == NEW
+    assert section_in(PAGE, "Elsewhere") == ""
+    assert section_in("", "On OpenZFS") == ""

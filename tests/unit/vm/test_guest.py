@@ -1,11 +1,12 @@
 import fcntl
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from e2e.vm.guest import Guest, load_guest
+from e2e.vm.guest import Guest, load_guest, preferred
 from e2e.vm.images import Images
 from e2e.vm.qemu import Machine
 
@@ -57,3 +58,11 @@ def test_failure_shows_the_end_of_the_console(emulator: Guest) -> None:
     assert words.startswith("the guest was lost; its console ends with\n")
     assert words.endswith("Kernel panic - not syncing")
     assert len(words) < 7_000
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may raise a priority")
+def test_guest_is_preferred_only_for_the_length_of_the_block(emulator: Guest) -> None:
+    before = os.getpriority(os.PRIO_PROCESS, emulator.pid)
+    with preferred(emulator):
+        assert os.getpriority(os.PRIO_PROCESS, emulator.pid) < before
+    assert os.getpriority(os.PRIO_PROCESS, emulator.pid) == 0

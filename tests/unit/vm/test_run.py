@@ -8,7 +8,7 @@ import pytest
 from e2e.vm.guest import Guest, GuestFailedError
 from e2e.vm.images import Images
 from e2e.vm.qemu import Machine
-from e2e.vm.run import pytest_script, streamed
+from e2e.vm.run import module_script, pytest_script, streamed
 
 
 @pytest.fixture(name="guest")
@@ -20,6 +20,12 @@ def fixture_guest(tmp_path: Path) -> Guest:
 def test_script_passes_the_arguments_as_they_are() -> None:
     script = pytest_script(["e2e/zfs", "-k", "one or two"])
     assert "e2e/zfs -k 'one or two' || status=$?" in script
+
+
+def test_module_gets_its_arguments_and_its_status_is_that_of_the_run() -> None:
+    script = module_script(["e2e.bench", "--markdown", "/run/results/a b"])
+    assert "python -m e2e.bench --markdown '/run/results/a b' || status=$?" in script
+    assert script.endswith("exit $status\n")
 
 
 def test_stream_goes_on_to_us_and_into_the_file(

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import csi_zfs
-from csi_zfs.domain.capabilities import DEFAULT_FS_TYPE, FS_TYPES, MOUNT_FLAGS
+from csi_zfs.domain.capabilities import DEFAULT_FS_TYPE, FS_TYPES, MOUNT_FLAGS, NATIVE_FS_TYPE
 from csi_zfs.domain.errors import CsiZfsError
 from csi_zfs.domain.parameters import (
     EPHEMERAL_PARAMETERS,
@@ -52,7 +52,9 @@ A pool takes those that it has; the embedded pool has none and refuses them by n
 They have no parameters.
 
 ## File systems and mount flags
-`fsType` is one of {fs_types}; {default_fs_type} if none is given. Mount flags: {flags}.
+`fsType` is one of {fs_types}; if none is given, {native_fs_type} on a pool on OpenZFS,
+and {default_fs_type} on an embedded one, which has no {native_fs_type}.
+Mount flags, of which each file system takes those that it knows: {flags}.
 """
 SETTINGS_PAGE = """\
 # Settings
@@ -132,6 +134,7 @@ def parameters_page() -> str:
         properties=", ".join(f"`{name}`" for name in sorted(PROPERTY_PARAMETERS)),
         fs_types=", ".join(FS_TYPES),
         default_fs_type=DEFAULT_FS_TYPE,
+        native_fs_type=NATIVE_FS_TYPE,
         flags=", ".join(f"`{flag}`" for flag in sorted(MOUNT_FLAGS)),
     )
 

@@ -221,13 +221,15 @@ class DatasetManager(Protocol):
     ) -> Dataset:
         """Make a dataset that begins as a copy of a snapshot, or of a dataset as it is now.
 
-        `new.size_bytes` may be larger than the source's.  `quiesced` is entered around the instant
-        of the copy only. Native properties that `new` does not name are kept from the source.
+        `new.size_bytes` may be larger than the source's; its kind is the source's.  `quiesced` is
+        entered around the instant of the copy only.  Native properties that `new` does not name are
+        kept from the source.
 
         Raises:
             DatasetNotFoundError: no such source.
             OutOfRangeError: `new` is smaller than the source.
-            DatasetExistsError, PoolFullError, UnsupportedFeatureError: as for `create`.
+            DatasetExistsError, PoolFullError, UnsupportedFeatureError: as for `create`; the last
+                one also for another kind than the source's.
         """
 
     def get(self, name: str) -> Dataset:
@@ -240,7 +242,7 @@ class DatasetManager(Protocol):
         """
 
     def data_path(self, name: str) -> DataPath:
-        """The file or device to open for the dataset's data; raises `DatasetNotFoundError`."""
+        """What to open or mount for the dataset's data; raises `DatasetNotFoundError`."""
 
     def resize(self, name: str, size_bytes: int) -> Dataset:
         """Grow the dataset to `size_bytes`; one that is as large or larger stays as it is.

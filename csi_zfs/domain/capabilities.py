@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 from csi_zfs.domain.errors import InvalidRequestError
 
-FS_TYPES = ("ext4", "xfs")
+# A file system of ZFS itself, mounted without a block device: what pools that have it make where no
+# file system is asked for.  The others make a block device, and a file system on it.
+NATIVE_FS_TYPE = "zfs"
+FS_TYPES = ("ext4", "xfs", NATIVE_FS_TYPE)
 DEFAULT_FS_TYPE = "ext4"
 
 # Flags of the VFS and of ext4 and xfs that can neither weaken the node (exec, suid, dev stay as the

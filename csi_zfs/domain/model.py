@@ -34,7 +34,15 @@ class DeviceNode:
     size_bytes: int
 
 
-DataPath = ImageFile | DeviceNode
+@dataclass(frozen=True, slots=True)
+class NativeFilesystem:
+    """A file system of ZFS itself, by its whole name: it is mounted without a block device."""
+
+    dataset_name: str
+    size_bytes: int
+
+
+DataPath = ImageFile | DeviceNode | NativeFilesystem
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from csi_zfs.domain.errors import (
     UnavailableError,
     UnsupportedError,
 )
-from csi_zfs.domain.model import DataPath, Usage
+from csi_zfs.domain.model import DataPath, NativeFilesystem, Usage
 
 
 class TargetPathError(InvalidRequestError):
@@ -105,11 +105,22 @@ class MountRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class NativeMountRequest:
+    """A native ZFS file system, to be mounted at a directory."""
+
+    filesystem: NativeFilesystem
+    target: Path
+    flags: Sequence[str] = ()
+    is_read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Mounted:
     """What is mounted at a target: the number of the device, and how.
 
     For a block device that is bound to a file, `is_block` is true, `number` is the number of that
-    device, and `fs_type` is empty.
+    device, and `fs_type` is empty.  For a native ZFS file system, `dataset_name` is its whole name
+    of now, and `number` is one that the kernel gave to its mounts.
     """
 
     target: Path
@@ -117,13 +128,17 @@ class Mounted:
     fs_type: str
     is_read_only: bool
     is_block: bool = False
+    dataset_name: str = ""
 
 
 class Mounter(Protocol):
     """Devices, file systems and mounts of this node.  Thread-safe for different volumes."""
 
     def find_device(self, data_path: DataPath) -> Device | None:
-        """The device that serves this data already, known by inode and not by path, or None."""
+        """The device that serves this data already, known by inode and not by path, or None.
+
+        A native file system has none.
+        """
 
     def attach(self, data_path: DataPath, *, is_read_only: bool = False) -> Device:
         """The one block device for this data: never two for one image file (rules.md A11).
@@ -132,14 +147,16 @@ class Mounter(Protocol):
         system is attached writable even for a read-only mount: its log may have to be replayed.
 
         Raises:
-            DeviceUnavailableError: it cannot be opened, or is not of the expected size.
+            DeviceUnavailableError: it cannot be opened, or is not of the expected size, or the data
+                is a native file system.
             DeviceBusyError: its read-only state would change under what is mounted or bound.
         """
 
     def detach(self, data_path: DataPath) -> None:
         """Let go of the device of this data; no device is no error.
 
-        Raises `DeviceBusyError` while it is mounted, bound or open: it then stays attached.
+        Raises `DeviceBusyError` while it is mounted, bound or open: it then stays attached.  A
+        native file system is only looked for, in all mount namespaces that can be seen.
         """
 
     def probe(self, device: Device, *, is_formatted: bool = False) -> Probe:
@@ -170,6 +187,13 @@ class Mounter(Protocol):
             FilesystemDamagedError: the kernel refuses the file system, or it went read-only.
             FilesystemUnsupportedError, MountFlagError: the kernel knows neither it nor the flag.
             DeviceUnavailableError: it is shut down, or its read-only device needs a replay.
+        """
+
+    def mount_native(self, request: NativeMountRequest) -> Mounted:
+        """Mount a native ZFS file system; otherwise as `mount`.
+
+        Raises:
+            DeviceUnavailableError: there is none of this name, or its pool is away.
         """
 
     def bind(
@@ -210,7 +234,8 @@ class Mounter(Protocol):
 
         All are thawed at the end, in every case, and at the latest after `limit_s`; the block then
         ends with `FreezeLimitError` even if its work was done.  One that somebody else has frozen
-        (a backup's hook) is still already, and theirs to thaw.
+        (a backup's hook) is still already, and theirs to thaw.  A native file system cannot be
+        frozen: `DeviceUnavailableError`.
         """
 
     def thaw(self, target: Path) -> None:

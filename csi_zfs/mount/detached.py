@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from csi_zfs.domain.capabilities import NATIVE_FS_TYPE
 from csi_zfs.mount import syscalls
 from csi_zfs.mount.api import (
     Device,
@@ -16,6 +17,7 @@ from csi_zfs.mount.api import (
     FilesystemUnsupportedError,
     MountFlagError,
     MountRequest,
+    NativeMountRequest,
 )
 from csi_zfs.mount.block import number_of
 from csi_zfs.mount.syscalls import MOUNT_ATTR_RDONLY, closing_descriptor
@@ -59,6 +61,31 @@ def new_mount(request: MountRequest) -> Iterator[int]:
         attributes = _attributes_of(request.flags, is_read_only=request.is_read_only)
         with closing_descriptor(syscalls.create_mount(context, attributes)) as mount:
             _require_device(mount, request.device)
+            yield mount
+
+
+@contextmanager
+def native_mount(request: NativeMountRequest) -> Iterator[int]:
+    """A detached mount of a native ZFS file system, for the length of a `with` block.
+
+    Raises:
+        MountFlagError: a flag is not one of a mount: ZFS would pass over it in silence.
+        FilesystemUnsupportedError: the kernel does not know ZFS.
+        DeviceUnavailableError: there is no such file system, or its pool is away.
+    """
+    unknown = [flag for flag in request.flags if flag not in _ATTRIBUTES]
+    if unknown:
+        msg = f"zfs has no mount flag {unknown[0]!r}: set a property of the class instead"
+        raise MountFlagError(msg)
+    with closing_descriptor(_open_filesystem(NATIVE_FS_TYPE)) as context:
+        syscalls.set_option(context, "source", request.filesystem.dataset_name)
+        try:
+            syscalls.create_superblock(context)
+        except OSError as exc:
+            msg = f"{request.filesystem.dataset_name} does not mount: {_reason(exc, context)}"
+            raise DeviceUnavailableError(msg) from exc
+        attributes = _attributes_of(request.flags, is_read_only=request.is_read_only)
+        with closing_descriptor(syscalls.create_mount(context, attributes)) as mount:
             yield mount
 
 

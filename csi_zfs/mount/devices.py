@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from csi_zfs.domain.model import DataPath, DeviceNode, ImageFile
+from csi_zfs.domain.model import DataPath, DeviceNode, ImageFile, NativeFilesystem
 from csi_zfs.mount import mount_table
 from csi_zfs.mount.api import Device, DeviceBusyError, DeviceUnavailableError
 from csi_zfs.mount.block import identify, require_unclaimed, wait_for_device, with_read_only
@@ -14,7 +14,10 @@ from csi_zfs.system.clock import Clock
 
 @dataclass(frozen=True, slots=True)
 class DataDevices:
-    """The devices of image files and device nodes.  Thread-safe for different data."""
+    """The devices of image files and device nodes; native file systems have none.
+
+    Thread-safe for different data.
+    """
 
     loops: LoopDevices
     holders: Holders
@@ -22,6 +25,8 @@ class DataDevices:
 
     def find(self, data_path: DataPath) -> Device | None:
         """See `Mounter.find_device`."""
+        if isinstance(data_path, NativeFilesystem):
+            return None
         with translating(f"looking for the device of {data_path.path}"):
             if isinstance(data_path, ImageFile):
                 return self.loops.find(data_path.path)
@@ -29,6 +34,8 @@ class DataDevices:
 
     def attach(self, data_path: DataPath, *, is_read_only: bool) -> Device:
         """See `Mounter.attach`."""
+        if isinstance(data_path, NativeFilesystem):
+            raise DeviceUnavailableError(f"{data_path.dataset_name} has no device: it is mounted")
         with translating(f"attaching {data_path.path}"):
             if isinstance(data_path, ImageFile):
                 device = self.loops.attach(data_path)
@@ -41,6 +48,9 @@ class DataDevices:
 
     def detach(self, data_path: DataPath) -> None:
         """See `Mounter.detach`."""
+        if isinstance(data_path, NativeFilesystem):
+            self._require_unmounted(data_path)
+            return
         device = self.find(data_path)
         if device is None:
             return
@@ -50,6 +60,12 @@ class DataDevices:
                 self.loops.detach(data_path.path)
             else:
                 require_unclaimed(device)
+
+    def _require_unmounted(self, filesystem: NativeFilesystem) -> None:
+        name = filesystem.dataset_name
+        with translating(f"looking for where {name} is mounted"):
+            if words := self.holders.mounts_of_dataset(name):
+                raise DeviceBusyError(f"{name} is in use: {words}")
 
 
 def _require_unused(device: Device) -> None:

@@ -38,9 +38,15 @@ class Holders:
         """Where any mount namespace shows the device mounted, and processes that have it open."""
         return self._words(
             chain(
-                self._mounts_of(device), self._processes(lambda process: _has_open(process, device))
+                self._mounts(lambda entry: entry.number == device.number),
+                self._processes(lambda process: _has_open(process, device)),
             )
         )
+
+    def mounts_of_dataset(self, dataset_name: str) -> str:
+        """Where any mount namespace shows a native file system mounted; empty for nowhere."""
+        mounts = self._mounts(lambda entry: entry.dataset_name == dataset_name)
+        return ", ".join(islice(mounts, _NAMED))
 
     def _words(self, names: Iterator[str]) -> str:
         return ", ".join(islice(names, _NAMED)) or "a holder that is not visible from here"
@@ -51,7 +57,7 @@ class Holders:
                 if is_holder(process):
                     yield _words_for(process)
 
-    def _mounts_of(self, device: Device) -> Iterator[str]:
+    def _mounts(self, is_wanted: Callable[[MountEntry], bool]) -> Iterator[str]:
         seen = set()
         for process in self._all_processes():
             with suppress(OSError):  # it ended in this moment
@@ -60,7 +66,7 @@ class Holders:
                     continue
                 seen.add(namespace)
                 for entry in load_mountinfo(process / "mountinfo"):
-                    if entry.number == device.number:
+                    if is_wanted(entry):
                         yield f"mounted at {entry.mount_point} (as {_words_for(process)} sees it)"
 
     def _all_processes(self) -> Iterator[Path]:

@@ -7,7 +7,14 @@ from pathlib import Path
 
 from csi_zfs.domain.model import DataPath, Usage, UsageUnit
 from csi_zfs.mount import freeze, mount_table
-from csi_zfs.mount.api import Device, Mounted, MountRequest, Probe, TargetNotFoundError
+from csi_zfs.mount.api import (
+    Device,
+    Mounted,
+    MountRequest,
+    NativeMountRequest,
+    Probe,
+    TargetNotFoundError,
+)
 from csi_zfs.mount.devices import DataDevices
 from csi_zfs.mount.filesystems import Filesystems
 from csi_zfs.mount.growth import Growth
@@ -68,6 +75,11 @@ class LinuxMounter:
         with self._translating("mounting", request.device):
             self._grow_before_mount(request)
             return self._placing.mount(request)
+
+    def mount_native(self, request: NativeMountRequest) -> Mounted:
+        """See `Mounter`."""
+        with translating(f"mounting {request.filesystem.dataset_name}"):
+            return self._placing.mount_native(request)
 
     def bind(
         self, source: Path, target: Path, *, flags: Sequence[str] = (), is_read_only: bool

@@ -22,7 +22,13 @@ def mounted_from(entry: MountEntry, target: Path) -> Mounted:
     number = bound_device(entry)
     if number is not None:
         return Mounted(target, number, "", _is_read_only(number), is_block=True)
-    return Mounted(target, entry.number, entry.fs_type, entry.is_read_only)
+    return Mounted(
+        target,
+        entry.number,
+        entry.fs_type,
+        entry.is_read_only,
+        dataset_name=entry.dataset_name,
+    )
 
 
 def bound_device(entry: MountEntry) -> tuple[int, int] | None:

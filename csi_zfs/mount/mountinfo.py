@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from csi_zfs.domain.capabilities import NATIVE_FS_TYPE
+
 OWN_MOUNTINFO = Path("/proc/self/mountinfo")
 
 _NO_WRITES = {"ro", "emergency_ro"}
@@ -16,7 +18,10 @@ _ESCAPE = re.compile(rb"\\([0-7]{3})")
 
 
 class MountEntry(NamedTuple):
-    """One mount: `number` is its file system's device, `root` the part of that which it shows."""
+    """One mount: `number` is its file system's device, `root` the part of that which it shows.
+
+    `source` is the file system's own word for what it is on.
+    """
 
     mount_id: int
     parent_id: int
@@ -26,6 +31,12 @@ class MountEntry(NamedTuple):
     options: str
     fs_type: str
     super_options: str
+    source: str = ""
+
+    @property
+    def dataset_name(self) -> str:
+        """The native ZFS file system that is shown, by its name of now; empty for any other."""
+        return self.source if self.fs_type == NATIVE_FS_TYPE else ""
 
     @property
     def is_read_only(self) -> bool:
@@ -56,7 +67,7 @@ def _parse_line(line: bytes) -> MountEntry:
     # spaces.
     mount, _, filesystem = line.partition(b" - ")
     mount_id, parent_id, number, root, mount_point, options = mount.split(b" ", 6)[:6]
-    fs_type, _source, super_options = filesystem.split(b" ", 2)
+    fs_type, source, super_options = filesystem.split(b" ", 2)
     major, _, minor = number.partition(b":")
     return MountEntry(
         mount_id=int(mount_id),
@@ -67,6 +78,7 @@ def _parse_line(line: bytes) -> MountEntry:
         options=options.decode(),
         fs_type=_text(fs_type),
         super_options=super_options.decode(errors="surrogateescape"),
+        source=_text(source),
     )
 
 

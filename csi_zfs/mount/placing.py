@@ -4,9 +4,10 @@ import errno
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from csi_zfs.domain.capabilities import NATIVE_FS_TYPE
 from csi_zfs.mount import syscalls
 from csi_zfs.mount.api import (
     Device,
@@ -14,11 +15,12 @@ from csi_zfs.mount.api import (
     FilesystemDamagedError,
     Mounted,
     MountRequest,
+    NativeMountRequest,
     TargetBusyError,
     TargetNotFoundError,
 )
-from csi_zfs.mount.block import opened_device
-from csi_zfs.mount.detached import is_read_only_by, new_mount, second_mount
+from csi_zfs.mount.block import number_of, opened_device
+from csi_zfs.mount.detached import is_read_only_by, native_mount, new_mount, second_mount
 from csi_zfs.mount.holders import Holders
 from csi_zfs.mount.mount_table import mounted_from
 from csi_zfs.mount.mountinfo import MountEntry, load_mountinfo, mount_id_of, top_at
@@ -66,13 +68,33 @@ class Placing:
                 syscalls.place_mount(mount, place)
         return self._settled(wanted)
 
+    def mount_native(self, request: NativeMountRequest) -> Mounted:
+        """See `Mounter.mount_native`."""
+        is_read_only = is_read_only_by(request.flags, is_read_only=request.is_read_only)
+        name = request.filesystem.dataset_name
+        top = self._top(request.target)
+        if top is not None:
+            # Its number is the kernel's choice, at the first of its mounts.
+            wanted = Mounted(
+                request.target, top.number, NATIVE_FS_TYPE, is_read_only, dataset_name=name
+            )
+            self._is_free_for(wanted, root="/")
+            return self._settled(wanted)
+        with self.tree.made_directory(request.target) as place, native_mount(request) as mount:
+            number = number_of(os.fstat(mount).st_dev)
+            wanted = Mounted(
+                request.target, number, NATIVE_FS_TYPE, is_read_only, dataset_name=name
+            )
+            syscalls.place_mount(mount, place)
+        return self._settled(wanted)
+
     def bind(
         self, source: Path, target: Path, *, flags: Sequence[str], is_read_only: bool
     ) -> Mounted:
         """See `Mounter.bind`."""
         is_read_only = is_read_only_by(flags, is_read_only=is_read_only)
         with self.opened(source) as (shown, origin):
-            wanted = Mounted(target, shown.number, shown.fs_type, is_read_only)
+            wanted = replace(mounted_from(shown, target), is_read_only=is_read_only)
             if self._is_free_for(wanted, root=shown.root):
                 with (
                     self.tree.made_directory(target) as place,
@@ -103,7 +125,7 @@ class Placing:
         if top is None:
             return True
         found = mounted_from(top, wanted.target)
-        is_same = (found.number, found.fs_type) == (wanted.number, wanted.fs_type)
+        is_same = replace(found, is_read_only=wanted.is_read_only) == wanted
         if not is_same or root not in (None, top.root):
             raise TargetBusyError(f"something else is mounted at {wanted.target}: {found}")
         return False
@@ -113,7 +135,7 @@ class Placing:
         if found is not None and not found.is_block and found.is_read_only != wanted.is_read_only:
             self._set_read_only(wanted)
             found = self.mounted_at(wanted.target)
-        if found is None or found.number != wanted.number:
+        if found is None or _identity(found) != _identity(wanted):
             raise TargetBusyError(f"{wanted.target} shows {found} instead of {wanted}")
         if found != wanted:
             raise FilesystemDamagedError(f"{wanted.target} went read-only: {found}")
@@ -140,3 +162,8 @@ class Placing:
             if top.is_shut_down:
                 msg = f"the file system at {found.target} is shut down: unmount it first"
                 raise DeviceUnavailableError(msg)
+
+
+def _identity(mounted: Mounted) -> tuple[tuple[int, int], str]:
+    """What is shown, however it is (rules.md A6)."""
+    return mounted.number, mounted.dataset_name

@@ -26,13 +26,14 @@ from csi_zfs.services.catalogue import Catalogue, VolumeNotFoundError
 from csi_zfs.services.entries import VolumeEntry, entry_of_volume, volume_of
 from csi_zfs.services.identity import Identity
 from csi_zfs.services.locks import KeyedLocks
-from csi_zfs.services.pools import Pools, on_first_with_room
+from csi_zfs.services.pools import Pools, able_pools, on_first_with_room
 from csi_zfs.services.quiescence import Quiescence
 from csi_zfs.services.records import DiskFormat, VolumeRecord
-from csi_zfs.services.sources import Source, Sources, blank_disk, disk_from
+from csi_zfs.services.sources import Source, Sources, blank_disk, disk_from, kind_of
 
 # What mkfs.xfs refuses to go below; and a size at which ext4 has room for a journal and some files.
-MINIMUM_BYTES = {"xfs": 300 * MIB, "ext4": 16 * MIB, "": GRANULE_BYTES}
+# A file system of ZFS refuses writes near its end, by as much as it has not written out yet.
+MINIMUM_BYTES = {"xfs": 300 * MIB, "ext4": 16 * MIB, "zfs": 16 * MIB, "": GRANULE_BYTES}
 
 
 class DifferentVolumeError(IncompatibleError):
@@ -74,6 +75,7 @@ class Plan:
         return NewDataset(
             name=self.dataset_name,
             size_bytes=size_bytes,
+            kind=kind_of(disk),
             is_thick=self.parameters.is_thick,
             properties={**self.parameters.properties, **mutable},
             user_properties=records.format_volume(record),
@@ -141,14 +143,19 @@ class VolumeCreation:
             return self._make_copy(plan, source)
 
     def _make_empty(self, plan: Plan) -> VolumeEntry:
-        disk = blank_disk(plan.capability)
-        new = plan.new_dataset(
-            disk, self._size_bytes(plan, disk, default_bytes=self.default_size_bytes)
+        pools = able_pools(
+            self.pools.roomiest(plan.parameters.pool_pattern, is_thick=plan.parameters.is_thick),
+            plan.capability,
         )
-        pools = self.pools.roomiest(plan.parameters.pool_pattern, is_thick=new.is_thick)
-        return self._made_before(pools, new.name) or on_first_with_room(
-            pools, lambda pool: self._create(pool, new)
+        return self._made_before(pools, plan.dataset_name) or on_first_with_room(
+            pools, lambda pool: self._create(pool, self._blank(pool, plan))
         )
+
+    def _blank(self, pool: DatasetManager, plan: Plan) -> NewDataset:
+        """An empty volume for this pool: what a volume is by default depends on it."""
+        disk = blank_disk(plan.capability, pool.features)
+        size_bytes = self._size_bytes(plan, disk, default_bytes=self.default_size_bytes)
+        return plan.new_dataset(disk, size_bytes)
 
     def _made_before(self, pools: Sequence[DatasetManager], name: str) -> VolumeEntry | None:
         """The volume that a call made whose answer was lost.

@@ -26,9 +26,9 @@ from csi_zfs.services import records
 from csi_zfs.services.creation import MINIMUM_BYTES
 from csi_zfs.services.locks import KeyedLocks
 from csi_zfs.services.node_state import NodeState, Use, VolumeState
-from csi_zfs.services.pools import Pools, on_first_with_room
+from csi_zfs.services.pools import Pools, able_pools, on_first_with_room
 from csi_zfs.services.records import VolumeRecord
-from csi_zfs.services.sources import blank_disk
+from csi_zfs.services.sources import blank_disk, kind_of
 from csi_zfs.services.staging import Disk, Staging
 from csi_zfs.services.uses import require_own_path
 
@@ -113,20 +113,25 @@ class EphemeralVolumes:
     def _make(
         self, spec: EphemeralSpec, parameters: VolumeParameters, size_bytes: int
     ) -> tuple[DatasetManager, Dataset]:
-        disk = blank_disk(spec.capability)
-        record = VolumeRecord("", disk, parameters.given, ephemeral_id=spec.ephemeral_id)
-        size_bytes = CapacityRange(size_bytes).choose(
-            minimum_bytes=MINIMUM_BYTES[disk.fs_type], default_bytes=size_bytes
-        )
-        new = NewDataset(
-            name=names.ephemeral_of(spec.ephemeral_id),
-            size_bytes=size_bytes,
-            is_thick=parameters.is_thick,
-            properties=parameters.properties,
-            user_properties=records.format_volume(record),
-        )
+        def blank(pool: DatasetManager) -> NewDataset:
+            disk = blank_disk(spec.capability, pool.features)
+            record = VolumeRecord("", disk, parameters.given, ephemeral_id=spec.ephemeral_id)
+            minimum_bytes = MINIMUM_BYTES[disk.fs_type]
+            return NewDataset(
+                name=names.ephemeral_of(spec.ephemeral_id),
+                size_bytes=CapacityRange(size_bytes).choose(
+                    minimum_bytes=minimum_bytes, default_bytes=size_bytes
+                ),
+                kind=kind_of(disk),
+                is_thick=parameters.is_thick,
+                properties=parameters.properties,
+                user_properties=records.format_volume(record),
+            )
+
         pools = self.pools.roomiest(parameters.pool_pattern, is_thick=parameters.is_thick)
-        return on_first_with_room(pools, lambda pool: (pool, pool.create(new)))
+        return on_first_with_room(
+            able_pools(pools, spec.capability), lambda pool: (pool, pool.create(blank(pool)))
+        )
 
     def unpublish(self, ephemeral_id: EphemeralId, target_path: Path) -> None:
         """Unmount the volume and destroy it with its data.  Safe to repeat.

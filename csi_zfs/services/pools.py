@@ -5,6 +5,7 @@ from fnmatch import fnmatchcase
 from typing import TypeVar
 
 from csi_zfs.datasets.api import DatasetManager, PoolFullError, PoolUnavailableError
+from csi_zfs.domain.capabilities import NATIVE_FS_TYPE, VolumeCapability
 from csi_zfs.domain.errors import InvalidRequestError
 
 T = TypeVar("T")
@@ -113,6 +114,15 @@ class Pools:
 
         found = self.matching(pattern)
         return found if len(found) == 1 else sorted(found, key=room_bytes, reverse=True)
+
+
+def able_pools(
+    pools: Sequence[DatasetManager], capability: VolumeCapability
+) -> Sequence[DatasetManager]:
+    """Those of the pools that have the file system that is asked for; all where none has it."""
+    if capability.fs_type != NATIVE_FS_TYPE:
+        return pools
+    return [pool for pool in pools if pool.features.native_filesystem] or pools
 
 
 def on_first_with_room(pools: Sequence[DatasetManager], make: Callable[[DatasetManager], T]) -> T:

@@ -153,10 +153,9 @@ class Publishing:
         """Whether the staging path shows this very volume, and not what came over it (A6)."""
         if stage.capability.access_type is AccessType.BLOCK:
             return False  # its stage shows in no mount table
-        pool = self.pools.get(entry.volume_id.pool_id)
-        device = self.mounter.find_device(pool.data_path(entry.dataset_name))
         mounted = self.mounter.mounted_at(stage.staging_target_path)
-        return mounted is not None and device is not None and mounted.number == device.number
+        disk = Disk.read(self.pools.get(entry.volume_id.pool_id), entry.dataset_name)
+        return mounted is not None and self.staging.is_shown(disk, mounted)
 
     def _show(self, entry: VolumeEntry, spec: PublishSpec, use: Use) -> None:
         state = self._live_state(entry)
@@ -210,6 +209,8 @@ class Publishing:
     def expand(self, volume_id: VolumeId, volume_path: Path, capacity_range: CapacityRange) -> int:
         """Let the node see the volume's new size, and grow its file system.  Safe to repeat.
 
+        One of ZFS itself has grown at the controller already.
+
         Returns the capacity.
 
         Raises `VolumeNotFoundError`, `TargetNotFoundError`, `NotExpandedError`.
@@ -221,6 +222,8 @@ class Publishing:
                 msg = f"the volume has {entry.size_bytes} bytes: expand it at the controller first"
                 raise NotExpandedError(msg)
             disk = Disk.read(self.pools.get(volume_id.pool_id), entry.dataset_name)
+            if disk.record.disk.is_native:
+                return entry.size_bytes  # its refquota is all there is
             device = self.staging.attach(
                 disk, is_read_only=mounted.is_block and mounted.is_read_only
             )

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from csi_zfs.domain.ids import VolumeId
-from csi_zfs.mount.api import Mounter
+from csi_zfs.mount.api import Mounted, Mounter
 from csi_zfs.services.locks import KeyedLocks
 from csi_zfs.services.node_state import NodeState
 
@@ -26,7 +26,8 @@ class Quiescence:
         """Freeze the staged file systems of these volumes for the length of a `with` block.
 
         A volume that is not staged, or is a block device, has nothing to freeze: its snapshot is
-        what was written to it.  A file system is frozen for one call at a time, because the first
+        what was written to it.  Nor has a file system of ZFS: its snapshot is of one instant by
+        itself.  Any other file system is frozen for one call at a time, because the first
         to end would thaw it for the other.
 
         Raises:
@@ -37,7 +38,7 @@ class Quiescence:
         for volume_id in volume_ids:
             state = self._node_state.find(str(volume_id))
             mounted = [self._mounter.mounted_at(path) for path in state.staged] if state else []
-            targets += [found.target for found in mounted if found and not found.is_block]
+            targets += [found.target for found in mounted if found and _is_to_be_frozen(found)]
         if not targets:
             yield
             return
@@ -47,3 +48,7 @@ class Quiescence:
             self._mounter.frozen(targets, limit_s=self.freeze_limit_s),
         ):
             yield
+
+
+def _is_to_be_frozen(mounted: Mounted) -> bool:
+    return not (mounted.is_block or mounted.dataset_name)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from csi_zfs.datasets.api import RecordCorruptError
-from csi_zfs.domain.capabilities import AccessType
+from csi_zfs.domain.capabilities import NATIVE_FS_TYPE, AccessType
 from csi_zfs.domain.errors import InvalidRequestError
 from csi_zfs.domain.ids import GroupSnapshotId, SnapshotId, VolumeId
 from csi_zfs.domain.model import ContentSource
@@ -45,6 +45,11 @@ class DiskFormat:
     state: FormatState = FormatState.BLANK
     filesystem_bytes: int = 0
     has_twin_uuid: bool = False
+
+    @property
+    def is_native(self) -> bool:
+        """Whether it is a file system of ZFS itself: there are no blocks, and nothing to format."""
+        return self.fs_type == NATIVE_FS_TYPE
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ class Recovery:
     def _thaw(self, state: VolumeState) -> None:
         for path in state.paths:
             mounted = self.mounter.mounted_at(path)
-            if mounted is not None and not mounted.is_block:
+            if mounted is not None and not (mounted.is_block or mounted.dataset_name):
                 self.mounter.thaw(path)
 
     def _settle(self, state: VolumeState) -> None:

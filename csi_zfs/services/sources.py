@@ -7,7 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from csi_zfs.domain.capabilities import DEFAULT_FS_TYPE, AccessType, VolumeCapability
+from csi_zfs.datasets.api import DatasetKind, Features, UnsupportedFeatureError
+from csi_zfs.domain.capabilities import (
+    DEFAULT_FS_TYPE,
+    NATIVE_FS_TYPE,
+    AccessType,
+    VolumeCapability,
+)
 from csi_zfs.domain.errors import InvalidRequestError, OperationPendingError
 from csi_zfs.domain.ids import SnapshotId, VolumeId
 from csi_zfs.domain.model import ContentSource
@@ -88,12 +94,26 @@ def snapshot_key(leaf: str) -> str:
     return f"@{leaf}"
 
 
-def blank_disk(capability: VolumeCapability) -> DiskFormat:
-    """What a new, empty volume will hold."""
-    is_mount = capability.access_type is AccessType.MOUNT
-    return DiskFormat(
-        capability.access_type, (capability.fs_type or DEFAULT_FS_TYPE) if is_mount else ""
-    )
+def blank_disk(capability: VolumeCapability, features: Features) -> DiskFormat:
+    """What a new, empty volume will hold on a pool with these features.
+
+    A file system of ZFS itself, where the pool has them and no other is asked for.  Raises
+    `UnsupportedFeatureError` where one is asked for that the pool does not have.
+    """
+    if capability.access_type is AccessType.BLOCK:
+        return DiskFormat(AccessType.BLOCK)
+    default = NATIVE_FS_TYPE if features.native_filesystem else DEFAULT_FS_TYPE
+    disk = DiskFormat(AccessType.MOUNT, capability.fs_type or default)
+    if not disk.is_native:
+        return disk
+    if not features.native_filesystem:
+        raise UnsupportedFeatureError(f"fs_type {disk.fs_type}: only a pool on OpenZFS has that")
+    return replace(disk, state=FormatState.FORMATTED)
+
+
+def kind_of(disk: DiskFormat) -> DatasetKind:
+    """What kind of dataset holds this."""
+    return DatasetKind.FILESYSTEM if disk.is_native else DatasetKind.ZVOL
 
 
 def disk_from(source: Source, capability: VolumeCapability) -> DiskFormat:
@@ -105,6 +125,8 @@ def disk_from(source: Source, capability: VolumeCapability) -> DiskFormat:
     never formatted again, and what it holds is looked at when it is staged.
     """
     disk = source.disk
+    if disk.is_native or capability.fs_type == NATIVE_FS_TYPE:
+        return _native_copy(disk, capability)
     if capability.access_type is AccessType.BLOCK:
         return replace(
             disk, access_type=AccessType.BLOCK, state=FormatState.FORMATTED, has_twin_uuid=True
@@ -114,10 +136,23 @@ def disk_from(source: Source, capability: VolumeCapability) -> DiskFormat:
         return DiskFormat(AccessType.MOUNT, fs_type, FormatState.FORMATTED, has_twin_uuid=True)
     if disk.state is not FormatState.FORMATTED:
         return replace(disk, fs_type=capability.fs_type or disk.fs_type)
+    _require_source_format(disk, capability)
+    return replace(disk, has_twin_uuid=True)
+
+
+def _native_copy(disk: DiskFormat, capability: VolumeCapability) -> DiskFormat:
+    """A copy has the kind of its source: no block device becomes a file system of ZFS, or back."""
+    if capability.access_type is not disk.access_type:
+        msg = f"the source is a {disk.access_type} volume, and so is every copy of it"
+        raise SourceFormatError(msg)
+    _require_source_format(disk, capability)
+    return disk
+
+
+def _require_source_format(disk: DiskFormat, capability: VolumeCapability) -> None:
     if capability.fs_type not in ("", disk.fs_type):
         msg = (
             f"fs_type {capability.fs_type}: the source holds {disk.fs_type}; ask for that, or for "
             "none"
         )
         raise SourceFormatError(msg)
-    return replace(disk, has_twin_uuid=True)

@@ -1,6 +1,6 @@
 """Making a volume's data ready on this node.
 
-Attach its device, format it once, mount it, grow it.
+Attach its device, format it once, mount it, grow it; a file system of ZFS is only mounted.
 """
 
 from dataclasses import dataclass, replace
@@ -8,12 +8,14 @@ from pathlib import Path
 
 from csi_zfs.datasets.api import Dataset, DatasetManager
 from csi_zfs.domain.capabilities import VolumeCapability
+from csi_zfs.domain.model import NativeFilesystem
 from csi_zfs.mount.api import (
     Device,
     FilesystemDamagedError,
     Mounted,
     Mounter,
     MountRequest,
+    NativeMountRequest,
     NotBlankError,
     Probe,
 )
@@ -74,6 +76,13 @@ class Staging:
             NotBlankError: it counts as never formatted, but holds something (rules.md A4).
             FilesystemDamagedError: it holds something else than it should.
         """
+        data_path = disk.pool.data_path(disk.dataset.name)
+        if isinstance(data_path, NativeFilesystem):
+            flags = capability.mount_flags
+            self.mounter.mount_native(
+                NativeMountRequest(data_path, target, flags, is_read_only=is_read_only)
+            )
+            return
         device = self.attach(disk)
         disk = self._formatted(disk, device)
         request = MountRequest(
@@ -85,6 +94,14 @@ class Staging:
             has_twin_uuid=disk.record.disk.has_twin_uuid,
         )
         self.grow(disk, device, self.mounter.mount(request))
+
+    def is_shown(self, disk: Disk, mounted: Mounted) -> bool:
+        """Whether what is mounted is this disk, and not what came over it (rules.md A6)."""
+        data_path = disk.pool.data_path(disk.dataset.name)
+        if isinstance(data_path, NativeFilesystem):
+            return mounted.dataset_name == data_path.dataset_name
+        device = self.mounter.find_device(data_path)
+        return device is not None and mounted.number == device.number
 
     def grow(self, disk: Disk, device: Device, mounted: Mounted) -> None:
         """Let the mounted file system fill its device, and write that down once it does (A10)."""

@@ -40,7 +40,7 @@ from csi_zfs.services.identity import Identity
 from csi_zfs.services.listing import check_token
 from csi_zfs.services.locks import KeyedLocks
 from csi_zfs.services.node_state import NodeState, VolumeState
-from csi_zfs.services.pools import Pools
+from csi_zfs.services.pools import Pools, able_pools
 from csi_zfs.services.sources import blank_disk
 from csi_zfs.services.uses import CapabilityMismatchError, require_fit
 
@@ -184,7 +184,8 @@ class Volumes:
                 self.catalogue.put_volume(
                     entry_of_volume(pool, pool.resize(entry.dataset_name, size_bytes))
                 )
-            return ExpandedVolume(size_bytes, is_node_expansion_required=True)
+            is_native = entry.record.disk.is_native
+            return ExpandedVolume(size_bytes, is_node_expansion_required=not is_native)
 
     @property
     def is_modify_supported(self) -> bool:
@@ -242,11 +243,15 @@ class Volumes:
         Nothing for other nodes.
         """
         asked = parse_volume_parameters(parameters)
-        fs_type = blank_disk(capabilities[0]).fs_type if capabilities else ""
-        minimum_bytes = MINIMUM_BYTES[fs_type]
+        pools: Sequence[DatasetManager] = self.pools.matching(asked.pool_pattern)
+        minimum_bytes = MINIMUM_BYTES[""]
+        if capabilities:
+            pools = able_pools(pools, capabilities[0])
+            disks = [blank_disk(capabilities[0], pool.features) for pool in pools]
+            minimum_bytes = max(MINIMUM_BYTES[disk.fs_type] for disk in disks)
         if topology is not None and dict(topology) != dict(self.identity.topology):
             return CapacityReport(0, 0, minimum_bytes)
-        capacities = [pool.capacity() for pool in self.pools.matching(asked.pool_pattern)]
+        capacities = [pool.capacity() for pool in pools]
         room_bytes = max(
             capacity.admissible_thick_bytes if asked.is_thick else capacity.admissible_thin_bytes
             for capacity in capacities

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from csi_zfs.datasets.api import Dataset
-from csi_zfs.zfs.engine import Engine
+from csi_zfs.zfs.engine import Engine, size_properties
 from csi_zfs.zfs.properties import canonical_properties, require_mutable
 from csi_zfs.zfs.records import DATASET_PROPERTY, encode_dataset
 
@@ -20,9 +20,7 @@ def resize(engine: Engine, name: str, size_bytes: int) -> Dataset:
     larger = replace(dataset, size_bytes=size_bytes)
     claim = engine.claim_of(larger) - engine.claim_of(dataset)
     with engine.ledger.reserved(claim, engine.space.room):
-        sizes = {"volsize": size_bytes}
-        if dataset.is_thick:
-            sizes["refreservation"] = engine.reservation_bytes(larger)
+        sizes = size_properties(engine, larger)
         engine.native.set(name, {key: str(value) for key, value in sizes.items()})
         return _rewritten(engine, larger, record)
 

@@ -33,8 +33,10 @@ class NativeProperties:
             CommandFailedError: `zfs` refused them.
         """
         settings = [f"{key}={value}" for key, value in sorted(properties.items())]
+        # `zfs` would unmount what it finds mounted, wherever that is.
+        flags = ["-u"] if "mountpoint" in properties else []
         try:
-            self._runner.run(["zfs", "set", *settings, self._home.full(name)])
+            self._runner.run(["zfs", "set", *flags, *settings, self._home.full(name)])
         except CommandFailedError:
             self._home.read("read", name, property=DATASET_PROPERTY, native=[])
             raise

@@ -1,7 +1,8 @@
 """`LibzfsCoreDatasets`: a `DatasetManager` on OpenZFS, through its own library.
 
-Every dataset is a zvol below one parent, with our record in one user property.  Clones depend on
-the snapshots that they were made of; the kernel keeps these until the last clone goes.
+Every dataset is a zvol or a file system below one parent, with our record in one user property.
+Clones depend on the snapshots that they were made of; the kernel keeps these until the last clone
+goes.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,18 +21,19 @@ from csi_zfs.datasets.api import (
     RecordCorruptError,
 )
 from csi_zfs.datasets.names import is_tombstone
-from csi_zfs.domain.model import DataPath, DeviceNode, HealthFinding
-from csi_zfs.zfs import changing, health, making, removal, snapshots
+from csi_zfs.domain.model import DataPath, DeviceNode, HealthFinding, NativeFilesystem
+from csi_zfs.zfs import changing, health, making, removal, retirement, snapshots
 from csi_zfs.zfs.engine import Engine
 from csi_zfs.zfs.properties import creation_properties, mutable_properties
 
 FEATURES = Features(
     dependent_clones=True,
-    native_filesystem=False,
+    native_filesystem=True,
     send=False,
     encryption=False,
-    creation_properties=creation_properties(DatasetKind.ZVOL),
-    mutable_properties=mutable_properties(DatasetKind.ZVOL),
+    # Which of them a dataset has depends on its kind.
+    creation_properties=frozenset[str]().union(*map(creation_properties, DatasetKind)),
+    mutable_properties=frozenset[str]().union(*map(mutable_properties, DatasetKind)),
 )
 
 
@@ -82,10 +84,12 @@ class LibzfsCoreDatasets:
     def data_path(self, name: str) -> DataPath:
         """See `DatasetManager`; raises `DeviceLateError` where its device does not come."""
         dataset = self._engine.objects.dataset(name)
-        if is_tombstone(name) and self._engine.native.read(name, "volmode")["volmode"] == "none":
+        if is_tombstone(name) and retirement.is_retired(self._engine, dataset):
             raise DatasetNotFoundError(f"{name} is deleted and has no data")
-        path = self._engine.devices.await_device(self._engine.home.full(name))
-        return DeviceNode(path, dataset.size_bytes)
+        full_name = self._engine.home.full(name)
+        if dataset.kind is DatasetKind.FILESYSTEM:
+            return NativeFilesystem(full_name, dataset.size_bytes)
+        return DeviceNode(self._engine.devices.await_device(full_name), dataset.size_bytes)
 
     def resize(self, name: str, size_bytes: int) -> Dataset:
         """See `DatasetManager`."""
@@ -99,7 +103,7 @@ class LibzfsCoreDatasets:
 
     def retire(self, name: str, new_name: str) -> Dataset:
         """See `DatasetManager`."""
-        return removal.retire(self._engine, name, new_name)
+        return retirement.retire(self._engine, name, new_name)
 
     def set_properties(self, name: str, properties: Mapping[str, str]) -> Dataset:
         """See `DatasetManager`."""

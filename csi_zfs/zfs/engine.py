@@ -5,7 +5,7 @@ from bisect import bisect_right
 from dataclasses import dataclass, replace
 
 from csi_zfs.datasets.admission import Claim, Ledger, Policy
-from csi_zfs.datasets.api import Dataset, DatasetSnapshot, PoolCapacity
+from csi_zfs.datasets.api import Dataset, DatasetKind, DatasetSnapshot, PoolCapacity
 from csi_zfs.datasets.names import is_tombstone
 from csi_zfs.domain.sizes import GRANULE_BYTES
 from csi_zfs.system.clock import Clock
@@ -38,7 +38,12 @@ class Engine:
     clock: Clock
 
     def reservation_bytes(self, entry: Dataset | DatasetSnapshot) -> int:
-        """What a thick zvol reserves: its bytes, and the blocks that say where they are."""
+        """What a thick dataset reserves.
+
+        A zvol its bytes, and the blocks that say where they are; a refquota counts these already.
+        """
+        if entry.kind is DatasetKind.FILESYSTEM:
+            return entry.size_bytes
         return reservation_bytes(entry, self.vdevs)
 
     def capacity(self) -> PoolCapacity:
@@ -53,7 +58,10 @@ class Engine:
 
 
 def reservation_bytes(entry: Dataset | DatasetSnapshot, vdevs: tuple[ParityVdev, ...]) -> int:
-    """See `Engine`."""
+    """What a zvol of this size reserves, and what is kept free for a file system too.
+
+    Whoever asks for the pool's room does not say for which of them.
+    """
     properties = entry.properties if isinstance(entry, Dataset) else {}
     return refreservation_bytes(
         entry.size_bytes,
@@ -61,6 +69,15 @@ def reservation_bytes(entry: Dataset | DatasetSnapshot, vdevs: tuple[ParityVdev,
         copies=int(properties.get("copies", 1)),
         vdevs=vdevs,
     )
+
+
+def size_properties(engine: Engine, dataset: Dataset) -> dict[str, int]:
+    """The native properties that hold a dataset's size (rules.md A9), and reserve it if thick."""
+    name = "refquota" if dataset.kind is DatasetKind.FILESYSTEM else "volsize"
+    sizes = {name: dataset.size_bytes}
+    if dataset.is_thick:
+        sizes["refreservation"] = engine.reservation_bytes(dataset)
+    return sizes
 
 
 def volblocksize_bytes_of(entry: Dataset | DatasetSnapshot) -> int:

@@ -1,4 +1,4 @@
-"""Creations that a power cut ended half-way: a zvol is there, and its record is not.
+"""Creations that a power cut ended half-way: a dataset is there, and its record is not.
 
 The kernel makes a dataset in one transaction and sets its properties in later ones, and no channel
 program can make a dataset.  So a repeated creation finishes one that is as new.
@@ -6,28 +6,28 @@ program can make a dataset.  So a repeated creation finishes one that is as new.
 
 import logging
 
-from csi_zfs.datasets.api import Dataset
-from csi_zfs.zfs.engine import Engine, volblocksize_bytes_of
+from csi_zfs.datasets.api import Dataset, DatasetExistsError, DatasetKind
+from csi_zfs.zfs.engine import Engine, size_properties, volblocksize_bytes_of
 from csi_zfs.zfs.lzc import ProgramValue
+from csi_zfs.zfs.properties import mutable_properties
 from csi_zfs.zfs.records import DATASET_PROPERTY, encode_dataset
 
 log = logging.getLogger(__name__)
 
-# What a zvol of any size refers to before anything was written, measured on OpenZFS 2.3.
-# Where it is more, nothing is finished: to be refused is the safe side.
-_EMPTY_BYTES = 6144
+# What a zvol of any size, and a file system, refer to before anything was written, measured on
+# OpenZFS 2.3.  Where it is more, nothing is finished: to be refused is the safe side.
+_EMPTY_BYTES = {DatasetKind.ZVOL: 6144, DatasetKind.FILESYSTEM: 12288}
 
 
 def finish_creation(engine: Engine, dataset: Dataset) -> None:
-    """Give a zvol of this name, without a record and without data, the properties and the record.
+    """Give a dataset of this name, without a record and without data, its properties and record.
 
     Raises `DatasetExistsError` for anything else that has the name.
     """
     _require_as_new(engine, dataset, {})
-    native = dict(dataset.properties)
-    if dataset.is_thick:
-        native["refreservation"] = str(engine.reservation_bytes(dataset))
-    native.pop("volblocksize", None)
+    if dataset.kind is DatasetKind.FILESYSTEM:
+        _require_made_with(engine, dataset)
+    native = _native_of(engine, dataset)
     if native:
         engine.native.set(dataset.name, native)
     # Last: whoever finds a record trusts that all is done.
@@ -35,16 +35,42 @@ def finish_creation(engine: Engine, dataset: Dataset) -> None:
     log.warning("%s was made half when the machine stopped, and is finished now", dataset.name)
 
 
+def _native_of(engine: Engine, dataset: Dataset) -> dict[str, str]:
+    mutable = mutable_properties(dataset.kind)
+    native = {key: text for key, text in dataset.properties.items() if key in mutable}
+    sizes = size_properties(engine, dataset)
+    if dataset.kind is DatasetKind.FILESYSTEM:
+        native["mountpoint"] = "legacy"
+    else:
+        del sizes["volsize"]  # a zvol is made with it
+    return native | {key: str(value) for key, value in sizes.items()}
+
+
+def _require_made_with(engine: Engine, dataset: Dataset) -> None:
+    """Check what was chosen in the first transaction, for ever; a program reads defaults of it."""
+    full_name = engine.home.full(dataset.name)
+    for key in sorted(dataset.properties.keys() - mutable_properties(dataset.kind)):
+        shown = engine.runner.run(["zfs", "get", "-Hp", "-o", "value", key, full_name])
+        if shown.output.strip() != dataset.properties[key]:
+            raise DatasetExistsError(f"{dataset.name} exists, with another {key}")
+
+
 def _require_as_new(
     engine: Engine, dataset: Dataset, user_properties: dict[str, ProgramValue]
 ) -> None:
     """Check, and in the same transaction set these."""
+    common: dict[str, ProgramValue] = {
+        "property": DATASET_PROPERTY,
+        "empty_bytes": _EMPTY_BYTES[dataset.kind],
+        "properties": user_properties,
+    }
+    if dataset.kind is DatasetKind.FILESYSTEM:
+        engine.home.change("finish_filesystem", dataset.name, **common)
+        return
     engine.home.change(
         "finish",
         dataset.name,
-        property=DATASET_PROPERTY,
         volsize=dataset.size_bytes,
         volblocksize=volblocksize_bytes_of(dataset),
-        empty_bytes=_EMPTY_BYTES,
-        properties=user_properties,
+        **common,
     )

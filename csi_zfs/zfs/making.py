@@ -19,7 +19,7 @@ from csi_zfs.datasets.api import (
 from csi_zfs.datasets.names import deferred_snapshot_leaf, snapshot_of, split_snapshot
 from csi_zfs.domain.errors import OutOfRangeError
 from csi_zfs.domain.sizes import format_size
-from csi_zfs.zfs.engine import Engine, new_uid
+from csi_zfs.zfs.engine import Engine, new_uid, size_properties
 from csi_zfs.zfs.finishing import finish_creation
 from csi_zfs.zfs.lzc import Properties
 from csi_zfs.zfs.properties import (
@@ -47,7 +47,6 @@ class _Clone:
 
 def create(engine: Engine, new: NewDataset) -> Dataset:
     """See `DatasetManager.create`."""
-    _require_served(new)
     dataset = _dataset_for(engine, new)
     native = kernel_properties(dataset.kind, dataset.properties)
     with _admitted(engine, engine.claim_of(dataset), new.name):
@@ -65,8 +64,8 @@ def clone(
     engine: Engine, source_name: str, new: NewDataset, quiesced: AbstractContextManager[None]
 ) -> Dataset:
     """See `DatasetManager.clone`."""
-    _require_served(new)
     source = engine.objects.entry(source_name)
+    _require_same_kind(source, new)
     _require_large_enough(source, new)
     kept = engine.objects.dataset(split_snapshot(source_name)[0]).properties
     dataset = replace(_dataset_for(engine, new, kept), origin=source_name)
@@ -143,9 +142,10 @@ def require_free(engine: Engine, name: str) -> None:
     raise DatasetExistsError(f"{name} exists")
 
 
-def _require_served(new: NewDataset) -> None:
-    if new.kind is not DatasetKind.ZVOL:
-        raise UnsupportedFeatureError(f"datasets of kind {new.kind} are not served here")
+def _require_same_kind(source: Dataset | DatasetSnapshot, new: NewDataset) -> None:
+    if new.kind is not source.kind:
+        msg = f"{source.name} is a {source.kind}: so is every clone of it, and no {new.kind}"
+        raise UnsupportedFeatureError(msg)
 
 
 def _require_large_enough(source: Dataset | DatasetSnapshot, new: NewDataset) -> None:
@@ -193,7 +193,6 @@ def _native_of_clone(dataset: Dataset, kept: Mapping[str, str]) -> Properties:
 
 
 def _own_properties(engine: Engine, dataset: Dataset) -> dict[str, int | str]:
-    own: dict[str, int | str] = {"volsize": dataset.size_bytes}
-    if dataset.is_thick:
-        own["refreservation"] = engine.reservation_bytes(dataset)
-    return {**own, **encode_dataset(dataset)}
+    # Nobody but the driver mounts it: no `zfs mount -a`, at no path of its own.
+    place = {"mountpoint": "legacy"} if dataset.kind is DatasetKind.FILESYSTEM else {}
+    return {**size_properties(engine, dataset), **place, **encode_dataset(dataset)}

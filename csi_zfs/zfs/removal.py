@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from csi_zfs.datasets.admission import Claim
 from csi_zfs.datasets.api import (
@@ -14,13 +13,8 @@ from csi_zfs.datasets.api import (
 )
 from csi_zfs.datasets.names import is_tombstone
 from csi_zfs.zfs.engine import Engine
-from csi_zfs.zfs.making import require_free
-from csi_zfs.zfs.names import InvalidNameError
 from csi_zfs.zfs.records import DATASET_PROPERTY, SNAPSHOT_PROPERTY
-
-# udev opens a new zvol for a moment; a pod or a mount keeps it open.
-_ATTEMPTS = 20
-_PAUSE_S = 0.1
+from csi_zfs.zfs.retirement import ATTEMPTS, PAUSE_S, empty
 
 
 def destroy(engine: Engine, name: str, *, uid: str) -> None:
@@ -36,7 +30,7 @@ def destroy(engine: Engine, name: str, *, uid: str) -> None:
             _when_closed(engine, attempt)
     except HasDependentsError:
         if is_tombstone(name):
-            _emptied(engine, dataset)
+            empty(engine, dataset)
         raise
     engine.ledger.give_back(engine.claim_of(dataset))
 
@@ -69,59 +63,12 @@ def release(engine: Engine, name: str, tag: str) -> None:
             engine.home.core.release(engine.home.full(name), tag)
 
 
-def retire(engine: Engine, name: str, new_name: str) -> Dataset:
-    """See `DatasetManager.retire`: the device goes, then the name, then what was reserved."""
-    if not is_tombstone(new_name):
-        raise InvalidNameError(f"{new_name[:128]!r} is not the name of a tombstone")
-    try:
-        dataset = engine.objects.dataset(name)
-    except DatasetNotFoundError:
-        return _emptied(engine, engine.objects.dataset(new_name))
-    require_free(engine, new_name)
-    with _device_taken_away(engine, name), engine.home.calling(name):
-        engine.home.core.rename(engine.home.full(name), engine.home.full(new_name))
-    _emptied(engine, engine.objects.dataset(new_name))
-    engine.ledger.give_back(engine.claim_of(dataset))
-    return engine.objects.dataset(new_name)
-
-
-@contextmanager
-def _device_taken_away(engine: Engine, name: str) -> Iterator[None]:
-    """Nobody opens a deleted volume again.  If it is open, or the block fails, it has its device.
-
-    Raises `DatasetBusyError`: the kernel leaves the device of a zvol that is open.
-    """
-    device = engine.devices.find(engine.home.full(name))
-    engine.native.set(name, {"volmode": "none"})
-    try:
-        if device is not None:
-            _await_end(engine, device, name)
-        yield
-    except BaseException:
-        engine.native.inherit(name, "volmode")
-        raise
-
-
-def _await_end(engine: Engine, device: Path, name: str) -> None:
-    for _ in range(_ATTEMPTS):
-        if engine.devices.is_gone(device, engine.home.full(name)):
-            return
-        engine.clock.wait(_PAUSE_S)
-    raise DatasetBusyError(f"{name} is open: {device} is in use")
-
-
-def _emptied(engine: Engine, tombstone: Dataset) -> Dataset:
-    if engine.native.read(tombstone.name, "refreservation")["refreservation"]:
-        engine.native.set(tombstone.name, {"refreservation": "none"})
-    return tombstone
-
-
 def _when_closed(engine: Engine, attempt: Callable[[], None]) -> None:
-    for _ in range(_ATTEMPTS - 1):
+    for _ in range(ATTEMPTS - 1):
         try:
             return attempt()
         except DatasetBusyError:
-            engine.clock.wait(_PAUSE_S)
+            engine.clock.wait(PAUSE_S)
     return attempt()
 
 

@@ -35,6 +35,7 @@ from tests.support.process import (
 
 LIMIT_S = 900
 EXT4 = mount_capability("ext4")
+ZFS = mount_capability()
 EMBEDDED_SIZE = "1Gi"
 CLASS = {"pool": "tank", "volblocksize": "8k", "compression": "lz4"}
 
@@ -153,6 +154,57 @@ def test_ext4_volume_is_copied_grown_and_changed_across_restarts(
         assert all_below(dataset)[2].startswith(f"{dataset}/v/D-")
         driver.stop()
         driver.start()
+        client.delete_snapshot(snapshot.snapshot_id)
+        client.delete_volume(restored.volume_id)
+        client.delete_volume(clone.volume_id)
+        require_nothing_left(driver, dataset)
+
+
+@pytest.mark.timeout(LIMIT_S)
+def test_file_system_volume_is_copied_grown_and_changed_across_restarts(
+    paths: DriverPaths, dataset: str
+) -> None:
+    """rules.md A8, A9: what is made where nobody asks for another file system."""
+    write_settings(paths, pool_size="", more={"pools": [pool_on(dataset)]})
+    with running_driver(paths) as driver:
+        client = driver.client
+        orchestrator = Orchestrator(client, paths.kubelet_dir)
+        chosen = {"pool": "tank", "recordsize": "16k", "acltype": "posix"}
+        volume = client.create_volume("a", size_bytes=64 * MIB, capability=ZFS, parameters=chosen)
+        assert native(f"{dataset}/v/a", "recordsize") == "16384"
+        published = orchestrator.publish("a", volume.volume_id, ZFS)
+        (published.target_path / "file").write_text("before")
+        snapshot = client.create_snapshot("s", volume.volume_id)
+        (published.target_path / "file").write_text("after")
+        with pytest.raises(OSError, match="quota"):
+            (published.target_path / "large").write_bytes(bytes(65 * MIB))
+        (published.target_path / "large").unlink()
+        assert orchestrator.expand(published, 256 * MIB) == 256 * MIB
+        assert room_of(published) > 250 * MIB
+        driver.stop()
+        driver.start()
+
+        assert (published.target_path / "file").read_text() == "after"
+        restored = client.create_volume(
+            "r", size_bytes=GIB, capability=ZFS, source=from_snapshot(snapshot.snapshot_id)
+        )
+        clone = client.create_volume(
+            "c", size_bytes=256 * MIB, capability=ZFS, source=from_volume(volume.volume_id)
+        )
+        larger = orchestrator.publish("r", restored.volume_id, ZFS)
+        assert (larger.target_path / "file").read_text() == "before"
+        assert room_of(larger) > 1000 * MIB
+        cloned = orchestrator.publish("c", clone.volume_id, ZFS)
+        assert (cloned.target_path / "file").read_text() == "after"
+        assert native(f"{dataset}/v/c", "acltype") == "posix"
+        with pytest.raises(grpc.RpcError, match=r"StatusCode\.INVALID_ARGUMENT"):
+            client.create_volume(
+                "e", size_bytes=GIB, capability=EXT4, source=from_volume(volume.volume_id)
+            )
+
+        for used in (published, larger, cloned):
+            orchestrator.unpublish(used)
+        client.delete_volume(volume.volume_id)
         client.delete_snapshot(snapshot.snapshot_id)
         client.delete_volume(restored.volume_id)
         client.delete_volume(clone.volume_id)

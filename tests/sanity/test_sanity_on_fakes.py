@@ -24,7 +24,7 @@ from tests.support.datasets import FakeDatasets
 from tests.support.disk import FakeDisk
 from tests.support.leftovers import files_below, scratch_directory
 from tests.support.mounter import FakeMounter
-from tests.support.pool_core import LIKE_OPENZFS, LIKE_REFLINK, FakePool
+from tests.support.pool_core import LIKE_NATIVE_OPENZFS, LIKE_OPENZFS, LIKE_REFLINK, FakePool
 from tests.support.state_store import MemoryStateStore
 
 BUILD_AND_RUN_LIMIT_S = 1200
@@ -74,6 +74,7 @@ def served_fakes(root: Path, features: Features) -> Iterator[Path]:
     [
         pytest.param(LIKE_REFLINK, EMBEDDED, id="like-reflink"),
         pytest.param(LIKE_OPENZFS, EVERYWHERE, id="like-openzfs"),
+        pytest.param(LIKE_NATIVE_OPENZFS, EVERYWHERE, id="like-native-openzfs"),
     ],
 )
 def test_driver_on_fakes_passes_csi_sanity(

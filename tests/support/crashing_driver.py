@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from csi_zfs.app.node import Machine, linux_mounter, serve_node
-from csi_zfs.domain.model import DataPath
-from csi_zfs.mount.api import Device, Mounted, Mounter, MountRequest
+from csi_zfs.domain.model import DataPath, NativeFilesystem
+from csi_zfs.mount.api import Device, Mounted, Mounter, MountRequest, NativeMountRequest
 from csi_zfs.reflink.place import Tools
 from csi_zfs.settings import load_settings
 from csi_zfs.system.runner import Runner, SystemRunner
@@ -92,12 +92,12 @@ class CrashingMounter:
 
     def attach(self, data_path: DataPath, *, is_read_only: bool = False) -> Device:
         """See `Mounter`."""
-        with self._effects.around("attach", data_path.path.name):
+        with self._effects.around("attach", _name_of(data_path)):
             return self._mounter.attach(data_path, is_read_only=is_read_only)
 
     def detach(self, data_path: DataPath) -> None:
         """See `Mounter`."""
-        with self._effects.around("detach", data_path.path.name):
+        with self._effects.around("detach", _name_of(data_path)):
             self._mounter.detach(data_path)
 
     def wipe(self, device: Device) -> None:
@@ -114,6 +114,11 @@ class CrashingMounter:
         """See `Mounter`."""
         with self._effects.around("mount", request.target.name):
             return self._mounter.mount(request)
+
+    def mount_native(self, request: NativeMountRequest) -> Mounted:
+        """See `Mounter`."""
+        with self._effects.around("mount", request.target.name):
+            return self._mounter.mount_native(request)
 
     def bind(
         self, source: Path, target: Path, *, flags: Sequence[str] = (), is_read_only: bool
@@ -150,6 +155,12 @@ class CrashingMounter:
         """See `Mounter`."""
         with self._effects.around("thaw", target.name):
             self._mounter.thaw(target)
+
+
+def _name_of(data_path: DataPath) -> str:
+    if isinstance(data_path, NativeFilesystem):
+        return data_path.dataset_name
+    return data_path.path.name
 
 
 def crashing_machine(effects: Effects) -> Machine:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from csi_zfs.datasets.api import (
     NOT_QUIESCED,
     Dataset,
+    DatasetKind,
     DatasetNotFoundError,
     DatasetSnapshot,
     Features,
@@ -24,7 +25,13 @@ from csi_zfs.datasets.api import (
 )
 from csi_zfs.datasets.names import is_tombstone, split_snapshot
 from csi_zfs.domain.errors import InvalidRequestError
-from csi_zfs.domain.model import DataPath, HealthFinding, HealthStatus, ImageFile
+from csi_zfs.domain.model import (
+    DataPath,
+    HealthFinding,
+    HealthStatus,
+    ImageFile,
+    NativeFilesystem,
+)
 from tests.support.pool_core import PoolCore
 from tests.support.pool_state import readable
 
@@ -63,7 +70,8 @@ class FakeDatasets(PoolCore):
             self._require_supported(new)
             state.require_free(new.name)
             state.require_room_for(new.size_bytes, is_thick=new.is_thick)
-            self._disk.create(self._image(new.name), new.size_bytes)
+            is_native = new.kind is DatasetKind.FILESYSTEM
+            self._disk.create(self._image(new.name), new.size_bytes, is_native=is_native)
             dataset = self._made(new, new.properties, created_ns=self._clock.now_ns())
             return state.put(dataset)
 
@@ -106,6 +114,9 @@ class FakeDatasets(PoolCore):
             dataset = state.dataset(name)
             if dataset.uid in state.retired_uids:
                 raise DatasetNotFoundError(f"{name} is retired and has no data")
+            if dataset.kind is DatasetKind.FILESYSTEM:
+                full_name = f"{self._pool.pool_name}/{name}"
+                return NativeFilesystem(full_name, dataset.size_bytes)
             return ImageFile(self._image(name), dataset.size_bytes)
 
     def resize(self, name: str, size_bytes: int) -> Dataset:

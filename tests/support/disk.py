@@ -7,6 +7,8 @@ and fills them.  An image that is attached keeps its identity through a rename, 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from csi_zfs.domain.model import DataPath, NativeFilesystem
+
 
 @dataclass(slots=True, eq=False)
 class FakeImage:
@@ -37,6 +39,13 @@ class FakeImage:
     is_attached: bool = False
 
 
+def path_of(data_path: DataPath) -> Path:
+    """By what path the fake disk knows this data; a native file system has one of its own too."""
+    if isinstance(data_path, NativeFilesystem):
+        return Path("/fake", data_path.dataset_name, "image")
+    return data_path.path
+
+
 class FakeDisk:
     """All images of a machine, by the path of their image file or device node."""
 
@@ -44,10 +53,12 @@ class FakeDisk:
         """Begin with no images."""
         self.images: dict[Path, FakeImage] = {}
 
-    def create(self, path: Path, size_bytes: int) -> None:
-        """Make a blank image; raises `FileExistsError`."""
+    def create(self, path: Path, size_bytes: int, *, is_native: bool = False) -> None:
+        """Make a blank image, or a native file system; raises `FileExistsError`."""
         self._require_free(path)
         self.images[path] = FakeImage(size_bytes)
+        if is_native:
+            self.images[path].fs_type, self.images[path].fs_size_bytes = "zfs", size_bytes
 
     def clone(self, source: Path, path: Path, size_bytes: int = 0) -> None:
         """Copy an image as it is now, grown to `size_bytes`; raises as `create`, and `KeyError`."""
@@ -62,8 +73,11 @@ class FakeDisk:
         )
 
     def resize(self, path: Path, size_bytes: int) -> None:
-        """Set the size of an image; raises `KeyError`."""
-        self.images[path].size_bytes = size_bytes
+        """Set the size of an image, and of a native file system; raises `KeyError`."""
+        image = self.images[path]
+        image.size_bytes = size_bytes
+        if image.fs_type == "zfs":
+            image.fs_size_bytes = size_bytes
 
     def rename(self, path: Path, new_path: Path) -> None:
         """Give an image another path; it stays attached; raises `FileExistsError`, `KeyError`."""

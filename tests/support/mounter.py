@@ -11,25 +11,30 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from csi_zfs.domain.model import DataPath, Usage, UsageUnit
+from csi_zfs.domain.capabilities import NATIVE_FS_TYPE
+from csi_zfs.domain.model import DataPath, NativeFilesystem, Usage, UsageUnit
 from csi_zfs.mount.api import (
     Device,
     DeviceBusyError,
     DeviceUnavailableError,
     FreezeLimitError,
     Mounted,
+    MountFlagError,
     MountRequest,
+    NativeMountRequest,
     NotBlankError,
     Probe,
     TargetBusyError,
     TargetNotFoundError,
 )
+from tests.support.disk import path_of
 from tests.support.mounter_core import FakeLoop, FakeMount, MounterCore, probe_image
 
 if TYPE_CHECKING:
     from tests.support.disk import FakeImage
 
 _BYTES_PER_INODE = 16384
+_FLAGS_OF_OTHERS = {"discard", "data=ordered", "sync", "lazytime"}
 
 
 class FakeMounter(MounterCore):
@@ -50,11 +55,13 @@ class FakeMounter(MounterCore):
         """See `Mounter`."""
         with self._lock:
             loop = self._loop_of(data_path)
-            return None if loop is None else loop.device()
+            return None if loop is None or loop.dataset_name else loop.device()
 
     def attach(self, data_path: DataPath, *, is_read_only: bool = False) -> Device:
         """See `Mounter`."""
         with self._lock:
+            if isinstance(data_path, NativeFilesystem):
+                raise DeviceUnavailableError(f"{data_path.dataset_name} has no device")
             image = self._disk.images.get(data_path.path)
             if image is None or image.size_bytes != data_path.size_bytes:
                 msg = f"{data_path.path} is not of {data_path.size_bytes} bytes"
@@ -78,9 +85,9 @@ class FakeMounter(MounterCore):
             if loop is None:
                 return
             if targets := self.targets_of(loop.device()):
-                raise DeviceBusyError(f"{data_path.path} is in use at {targets}")
+                raise DeviceBusyError(f"{path_of(data_path)} is in use at {targets}")
             if loop.number in self.open_devices:
-                raise DeviceBusyError(f"{data_path.path} is open")
+                raise DeviceBusyError(f"{path_of(data_path)} is open")
             with self._effect("detach"):
                 self._loops.remove(loop)
                 loop.image.is_attached = False
@@ -149,6 +156,27 @@ class FakeMounter(MounterCore):
                     self._mounts.append(wanted)
             return self._shown(request.target)
 
+    def mount_native(self, request: NativeMountRequest) -> Mounted:
+        """See `Mounter`."""
+        with self._lock:
+            refused = [flag for flag in request.flags if flag in _FLAGS_OF_OTHERS]
+            if refused:
+                raise MountFlagError(f"zfs has no mount flag {refused[0]!r}")
+            loop = self._native(request.filesystem)
+            wanted = FakeMount(
+                Path(self._tree.mount_point_of(request.target)),
+                loop,
+                NATIVE_FS_TYPE,
+                is_read_only=request.is_read_only or "ro" in request.flags,
+            )
+            if self._is_free_for(wanted):
+                with self._placing("mount", self._tree.made_directory(request.target)):
+                    if loop not in self._loops:
+                        self._loops.append(loop)
+                        loop.image.is_attached = True
+                    self._mounts.append(wanted)
+            return self._shown(request.target)
+
     def bind(
         self, source: Path, target: Path, *, flags: Sequence[str] = (), is_read_only: bool
     ) -> Mounted:
@@ -191,6 +219,7 @@ class FakeMounter(MounterCore):
                     self._mounts = [
                         mount for mount in self._mounts if mount.mount_point != mount_point
                     ]
+                    self._drop_unmounted()
             if mount_point.exists():
                 with self._effect("remove"):
                     self._tree.remove(target)

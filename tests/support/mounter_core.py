@@ -9,7 +9,8 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from csi_zfs.domain.model import DataPath
+from csi_zfs.domain.capabilities import NATIVE_FS_TYPE
+from csi_zfs.domain.model import DataPath, NativeFilesystem
 from csi_zfs.mount.api import (
     Device,
     DeviceBusyError,
@@ -25,7 +26,7 @@ from csi_zfs.mount.api import (
 from csi_zfs.mount.targets import TargetTree
 from csi_zfs.system.clock import Clock
 from tests.support.clock import FakeClock
-from tests.support.disk import FakeDisk, FakeImage
+from tests.support.disk import FakeDisk, FakeImage, path_of
 
 _LOOP_MAJOR = 7
 _EXT4_FLAGS = ("data=", "errors=")
@@ -37,17 +38,18 @@ def no_effects(_point: str) -> None:
 
 @dataclass(slots=True, eq=False)
 class FakeLoop:
-    """A block device that serves an image."""
+    """A block device that serves an image; with `dataset_name`, a mounted native file system."""
 
     image: FakeImage
     minor: int
     size_bytes: int
     is_read_only: bool = False
+    dataset_name: str = ""
 
     @property
     def number(self) -> tuple[int, int]:
         """The number of the device."""
-        return _LOOP_MAJOR, self.minor
+        return 0 if self.dataset_name else _LOOP_MAJOR, self.minor
 
     def device(self) -> Device:
         """The device as a `Mounter` tells of it."""
@@ -69,7 +71,14 @@ class FakeMount:
         """The mount as a `Mounter` tells of it."""
         is_block = not self.fs_type
         is_read_only = self.loop.is_read_only if is_block else self.is_read_only
-        return Mounted(target, self.loop.number, self.fs_type, is_read_only, is_block=is_block)
+        return Mounted(
+            target,
+            self.loop.number,
+            self.fs_type,
+            is_read_only,
+            is_block=is_block,
+            dataset_name=self.loop.dataset_name,
+        )
 
 
 class MounterCore:
@@ -143,8 +152,25 @@ class MounterCore:
             yield
 
     def _loop_of(self, data_path: DataPath) -> FakeLoop | None:
-        image = self._disk.images.get(data_path.path)
+        image = self._disk.images.get(path_of(data_path))
         return next((loop for loop in self._loops if loop.image is image), None)
+
+    def _native(self, filesystem: NativeFilesystem) -> FakeLoop:
+        """What its mounts show: one for all of them."""
+        image = self._disk.images.get(path_of(filesystem))
+        if image is None:
+            raise DeviceUnavailableError(f"{filesystem.dataset_name} does not exist")
+        return self._loop_of(filesystem) or FakeLoop(
+            image, self._free_minor(), image.size_bytes, dataset_name=filesystem.dataset_name
+        )
+
+    def _drop_unmounted(self) -> None:
+        """A native file system is open only as long as it is mounted."""
+        shown = {id(mount.loop) for mount in self._mounts}
+        for loop in [loop for loop in self._loops if loop.dataset_name]:
+            if id(loop) not in shown:
+                self._loops.remove(loop)
+                loop.image.is_attached = False
 
     def _loop(self, device: Device) -> FakeLoop:
         for loop in self._loops:
@@ -207,6 +233,8 @@ class MounterCore:
 
     def _freeze(self, image: FakeImage) -> bool:
         """Whether this froze it: one that somebody else has frozen is theirs to thaw."""
+        if image.fs_type == NATIVE_FS_TYPE:
+            raise DeviceUnavailableError("a native file system does not freeze")
         if image.is_frozen:
             return False
         with self._effect("freeze"):

@@ -19,7 +19,7 @@ from csi_zfs.services.volumes import Volumes
 from csi_zfs.settings import PoolSettings, Settings
 from tests.support.clock import FakeClock
 from tests.support.datasets import FakeDatasets
-from tests.support.disk import FakeDisk, FakeImage
+from tests.support.disk import FakeDisk, FakeImage, path_of
 from tests.support.mounter import FakeMounter
 from tests.support.pool_core import LIKE_OPENZFS, LIKE_REFLINK, FakePool, no_effects
 from tests.support.pool_state import Room
@@ -46,10 +46,11 @@ class FakeNode:
         directory: Path,
         *,
         dependent_clones: bool = False,
+        features: Features | None = None,
         pools: int = 1,
         room: Room = Room(POOL_BYTES),  # noqa: B008 - frozen
     ) -> None:
-        """Make the node and start its driver."""
+        """Make the node and start its driver; `features` are those of `dependent_clones`."""
         self.effects = no_effects
         self.kubelet_dir = directory / "kubelet"
         self.kubelet_dir.mkdir()
@@ -59,7 +60,7 @@ class FakeNode:
         self.mounter = FakeMounter(
             self.disk, root=self.kubelet_dir, clock=self.clock, effects=self._effect
         )
-        features = LIKE_OPENZFS if dependent_clones else LIKE_REFLINK
+        features = features or (LIKE_OPENZFS if dependent_clones else LIKE_REFLINK)
         self.pools = [
             FakeDatasets(self.disk, self.clock, _pool(number, features, room), effects=self._effect)
             for number in range(1, pools + 1)
@@ -122,7 +123,7 @@ class FakeNode:
 
     def image(self, volume_id: VolumeId) -> FakeImage:
         """The disk image that holds a volume's data."""
-        return self.disk.images[self._pool_of(volume_id).data_path(f"v/{volume_id.leaf}").path]
+        return self.disk.images[path_of(self._pool_of(volume_id).data_path(f"v/{volume_id.leaf}"))]
 
     def names(self) -> set[str]:
         """The names of all datasets and snapshots on all pools; none may be damaged."""

@@ -40,6 +40,8 @@ LIKE_OPENZFS = Features(
     creation_properties=frozenset({"compression", "recordsize"}),
     mutable_properties=frozenset({"compression"}),
 )
+# What OpenZFS is since it serves file systems of its own; the one above makes zvols only.
+LIKE_NATIVE_OPENZFS = replace(LIKE_OPENZFS, native_filesystem=True)
 
 
 def no_effects(_point: str) -> None:
@@ -180,6 +182,8 @@ class PoolCore:
     def _require_clonable(self, source_name: str, new: NewDataset) -> None:
         self._require_supported(new)
         source = self._state.entry(source_name)
+        if new.kind is not source.kind:
+            raise UnsupportedFeatureError(f"{source_name} is a {source.kind}, not a {new.kind}")
         self._state.require_free(new.name)
         if new.size_bytes < source.size_bytes:
             raise OutOfRangeError(f"{new.name} cannot be smaller than {source_name}")

@@ -13,8 +13,8 @@ from csi_zfs.datasets.api import DatasetManager
 from csi_zfs.domain.sizes import GIB
 from tests.support.clock import FakeClock
 from tests.support.datasets import FakeDatasets
-from tests.support.disk import FakeDisk, FakeImage
-from tests.support.pool_core import LIKE_OPENZFS, LIKE_REFLINK, FakePool
+from tests.support.disk import FakeDisk, FakeImage, path_of
+from tests.support.pool_core import LIKE_NATIVE_OPENZFS, LIKE_OPENZFS, LIKE_REFLINK, FakePool
 from tests.support.pool_state import Room
 
 SMALL_POOL = Room(total_bytes=GIB)
@@ -94,7 +94,7 @@ class FakePoolUnderTest:
         self.manager.damage(name)
 
     def _image(self, name: str) -> FakeImage:
-        return self.disk.images[self.manager.data_path(name).path]
+        return self.disk.images[path_of(self.manager.data_path(name))]
 
 
 @contextmanager
@@ -107,6 +107,12 @@ def fake_like_reflink(_directory: Path) -> Iterator[PoolUnderTest]:
 def fake_like_openzfs(_directory: Path) -> Iterator[PoolUnderTest]:
     """A fake pool whose clones need their origins."""
     yield FakePoolUnderTest(FakePool(features=LIKE_OPENZFS, room=SMALL_POOL))
+
+
+@contextmanager
+def fake_like_native_openzfs(_directory: Path) -> Iterator[PoolUnderTest]:
+    """The same, and it has native file systems."""
+    yield FakePoolUnderTest(FakePool(features=LIKE_NATIVE_OPENZFS, room=SMALL_POOL))
 
 
 PoolMaker = Callable[[Path], AbstractContextManager[PoolUnderTest]]

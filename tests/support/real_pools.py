@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from csi_zfs.domain.model import ImageFile
 from csi_zfs.domain.sizes import GIB
 from csi_zfs.reflink.datasets import ReflinkDatasets
 from csi_zfs.reflink.layout import RECORD
@@ -66,7 +67,9 @@ class ReflinkPoolUnderTest:
         return open_pool(self._path, name=self._path.name)
 
     def _image(self, name: str) -> Path:
-        return self.manager.data_path(name).path
+        data_path = self.manager.data_path(name)
+        assert isinstance(data_path, ImageFile)
+        return data_path.path
 
 
 @contextmanager

@@ -8,11 +8,14 @@ import os
 import subprocess
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from csi_zfs.datasets.api import NOT_QUIESCED, Dataset, DatasetKind, NewDataset
 from csi_zfs.datasets.names import split_snapshot
+from csi_zfs.domain.model import DeviceNode, NativeFilesystem
 from csi_zfs.domain.sizes import GIB
 from csi_zfs.system.files import write_all
 from csi_zfs.zfs.datasets import LibzfsCoreDatasets
@@ -23,6 +26,29 @@ from tests.support.pools import PoolUnderTest
 
 _COMMAND_LIMIT_S = 60
 _ZPOOL_BYTES = 4 * GIB
+
+
+class FilesystemDatasets(LibzfsCoreDatasets):
+    """The same pool, of which every dataset is a file system, whatever kind is asked for."""
+
+    def __init__(self, datasets: LibzfsCoreDatasets) -> None:
+        """Stand for an open pool."""
+        vars(self).update(vars(datasets))
+
+    def create(self, new: NewDataset) -> Dataset:
+        """See `DatasetManager`."""
+        return super().create(replace(new, kind=DatasetKind.FILESYSTEM))
+
+    def clone(
+        self,
+        source_name: str,
+        new: NewDataset,
+        *,
+        quiesced: AbstractContextManager[None] = NOT_QUIESCED,
+    ) -> Dataset:
+        """See `DatasetManager`."""
+        filesystem = replace(new, kind=DatasetKind.FILESYSTEM)
+        return super().clone(source_name, filesystem, quiesced=quiesced)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +68,7 @@ class ZfsPoolUnderTest:
         self._zpool = zpool
         self._doors = Doors(zpool.core)
         self._parent = parent
-        self.manager = self._opened()
+        self.manager: LibzfsCoreDatasets = self._opened()
 
     def write(self, name: str, data: bytes, *, offset_bytes: int = 0) -> None:
         """See `PoolUnderTest`."""
@@ -85,7 +111,57 @@ class ZfsPoolUnderTest:
         return open_pool(self._parent, name="tank", doors=self._doors)
 
     def _device(self, name: str) -> Path:
-        return self.manager.data_path(name).path
+        data_path = self.manager.data_path(name)
+        assert isinstance(data_path, DeviceNode)
+        return data_path.path
+
+
+class ZfsFilesystemsUnderTest(ZfsPoolUnderTest):
+    """A `PoolUnderTest` below a parent, of file systems: their data is one file."""
+
+    def write(self, name: str, data: bytes, *, offset_bytes: int = 0) -> None:
+        """See `PoolUnderTest`."""
+        with self._mounted(name) as root, _opened(root / "data") as file:
+            os.pwrite(file, data, offset_bytes)
+            os.fsync(file)
+
+    def read(self, name: str, length_bytes: int, *, offset_bytes: int = 0) -> bytes:
+        """See `PoolUnderTest`; what was never written are zeros, up to the size of the dataset."""
+        length_bytes = min(length_bytes, self.manager.get(name).size_bytes - offset_bytes)
+        with self._mounted(name) as root:
+            if not (root / "data").exists():
+                return bytes(length_bytes)
+            with _opened(root / "data") as file:
+                return os.pread(file, length_bytes, offset_bytes).ljust(length_bytes, b"\0")
+
+    @contextmanager
+    def in_use(self, name: str) -> Iterator[None]:
+        """See `PoolUnderTest`; mounted as a pod has it."""
+        with self._mounted(name):
+            yield
+
+    @contextmanager
+    def _mounted(self, name: str) -> Iterator[Path]:
+        data_path = self.manager.data_path(name)
+        assert isinstance(data_path, NativeFilesystem)
+        with TemporaryDirectory() as root:
+            run("mount", "-t", "zfs", data_path.dataset_name, root)
+            try:
+                yield Path(root)
+            finally:
+                run("umount", root)
+
+    def _opened(self) -> LibzfsCoreDatasets:
+        return FilesystemDatasets(super()._opened())
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def run(*command: str) -> str:
@@ -119,7 +195,17 @@ def zfs_pool(zpool: Zpool) -> Iterator[PoolUnderTest]:
     It goes with the zpool: to destroy it at once would mean to wait for udev, which opens every new
     zvol for a moment.
     """
+    yield ZfsPoolUnderTest(zpool, _made_parent(zpool))
+
+
+@contextmanager
+def zfs_filesystems(zpool: Zpool) -> Iterator[PoolUnderTest]:
+    """As `zfs_pool`, for file systems."""
+    yield ZfsFilesystemsUnderTest(zpool, _made_parent(zpool))
+
+
+def _made_parent(zpool: Zpool) -> str:
     parent = f"{zpool.name}/{uuid.uuid4().hex[:12]}"
     create_pool(parent, Doors(zpool.core))
     run("zfs", "set", f"quota={GIB}", parent)
-    yield ZfsPoolUnderTest(zpool, parent)
+    return parent

@@ -11,21 +11,24 @@ from tests.support.machine import why_no_openzfs
 from tests.support.pools import (
     PoolMaker,
     PoolUnderTest,
+    fake_like_native_openzfs,
     fake_like_openzfs,
     fake_like_reflink,
 )
 from tests.support.real_pools import reflink_pool
 from tests.support.zfs_fake_pools import fake_zfs_pool
-from tests.support.zfs_pools import Zpool, made_zpool, zfs_pool
+from tests.support.zfs_pools import Zpool, made_zpool, zfs_filesystems, zfs_pool
 
 MAKERS = [
     pytest.param(fake_like_reflink, id="fake-like-reflink"),
     pytest.param(fake_like_openzfs, id="fake-like-openzfs"),
+    pytest.param(fake_like_native_openzfs, id="fake-like-native-openzfs"),
     pytest.param(fake_zfs_pool, id="openzfs-on-fake-core"),
     pytest.param(reflink_pool, id="reflink", marks=pytest.mark.root),
 ]
 # Few machines have OpenZFS: `make e2e-zfs` runs these in one that has, and fails where none ran.
-OPENZFS = [pytest.param("openzfs", id="openzfs", marks=pytest.mark.root)]
+OPENZFS = {"openzfs": zfs_pool, "openzfs-filesystems": zfs_filesystems}
+ON_OPENZFS = [pytest.param(name, id=name, marks=pytest.mark.root) for name in OPENZFS]
 
 
 @pytest.fixture(scope="session")
@@ -34,11 +37,11 @@ def zpool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zpool]:
         yield made
 
 
-@pytest.fixture(params=MAKERS + (OPENZFS if why_no_openzfs() is None else []))
+@pytest.fixture(params=MAKERS + (ON_OPENZFS if why_no_openzfs() is None else []))
 def pool(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[PoolUnderTest]:
     make: PoolMaker = (
-        (lambda _: zfs_pool(request.getfixturevalue("zpool")))
-        if request.param == "openzfs"
+        (lambda _: OPENZFS[request.param](request.getfixturevalue("zpool")))
+        if request.param in OPENZFS
         else request.param
     )
     with make(tmp_path) as made:

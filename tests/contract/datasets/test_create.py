@@ -12,6 +12,7 @@ from csi_zfs.datasets.api import (
     NewDataset,
     UnsupportedFeatureError,
 )
+from csi_zfs.domain.model import NativeFilesystem
 from tests.contract.datasets.world import SIZE_BYTES, changes_nothing, entries, make
 from tests.support.pools import PoolUnderTest
 
@@ -22,7 +23,7 @@ def test_create_new_name_returns_what_get_reads(manager: DatasetManager) -> None
     new = NewDataset("v/a", SIZE_BYTES, user_properties={"io.csi-zfs:record": "{}"})
     dataset = manager.create(new)
     assert manager.get("v/a") == dataset
-    assert (dataset.name, dataset.size_bytes, dataset.kind) == ("v/a", SIZE_BYTES, new.kind)
+    assert (dataset.name, dataset.size_bytes) == ("v/a", SIZE_BYTES)
     assert dataset.user_properties == {"io.csi-zfs:record": "{}"}
     assert dataset.origin == ""
     assert HEX16.fullmatch(dataset.uid)
@@ -64,7 +65,8 @@ def test_create_unknown_property_is_unsupported(pool: PoolUnderTest) -> None:
 def test_create_filesystem_follows_features(manager: DatasetManager) -> None:
     new = NewDataset("v/a", SIZE_BYTES, kind=DatasetKind.FILESYSTEM)
     if manager.features.native_filesystem:
-        assert manager.create(new).kind is DatasetKind.FILESYSTEM
+        assert manager.create(new).kind is manager.get("v/a").kind is DatasetKind.FILESYSTEM
+        assert isinstance(manager.data_path("v/a"), NativeFilesystem)
     else:
         with pytest.raises(UnsupportedFeatureError):
             manager.create(new)

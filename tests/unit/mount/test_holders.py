@@ -94,6 +94,17 @@ def test_holders_of_a_device_are_mounts_in_any_namespace_once(holders: Holders, 
     assert "process 1" in words
 
 
+def test_mounts_of_a_dataset_are_those_of_any_namespace(holders: Holders, proc: Path) -> None:
+    """rules.md B4; an ext4 whose device has that name is another thing."""
+    line = "42 1 0:29 / {} rw - {} tank/csi/v/a rw\n"
+    process(proc, 17, mounts=line.format("/data", "zfs"), namespace=2)
+    process(proc, 18, mounts=line.format("/other", "ext4"), namespace=3)
+    assert holders.mounts_of_dataset("tank/csi/v/a") == (
+        "mounted at /data (as process 17 (name17) sees it)"
+    )
+    assert holders.mounts_of_dataset("tank/csi/v/ab") == ""
+
+
 def test_holders_of_a_device_are_processes_that_have_it_open(holders: Holders, proc: Path) -> None:
     """rules.md B4; only below /dev does a look at the file always return."""
     null = Path("/dev/null")

@@ -38,7 +38,7 @@ def escaped(text: str) -> bytes:
 def test_parse_reads_numbers_paths_and_options() -> None:
     _, second, third, _ = parse_mountinfo(EXAMPLE)
     assert second == MountEntry(
-        36, 21, (98, 0), "/mnt1", "/mnt 2", "ro,noatime", "xfs", "rw,inode64"
+        36, 21, (98, 0), "/mnt1", "/mnt 2", "ro,noatime", "xfs", "rw,inode64", "/dev/root"
     )
     assert (third.root, third.mount_point, third.fs_type) == ("/loop1", "/a\\b", "devtmpfs")
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.node import FakeNode
+from tests.support.pool_core import LIKE_NATIVE_OPENZFS
 
 
 @pytest.fixture(params=[False, True], ids=["like-reflink", "like-openzfs"])
@@ -23,6 +24,12 @@ def reflink_node(tmp_path: Path) -> FakeNode:
 def openzfs_node(tmp_path: Path) -> FakeNode:
     """A node whose pool behaves like OpenZFS."""
     return FakeNode(tmp_path, dependent_clones=True)
+
+
+@pytest.fixture
+def native_node(tmp_path: Path) -> FakeNode:
+    """A node whose pool behaves like OpenZFS and has native file systems."""
+    return FakeNode(tmp_path, features=LIKE_NATIVE_OPENZFS)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from csi_zfs.datasets.api import UnsupportedFeatureError
 from csi_zfs.domain.capabilities import AccessType, VolumeCapability
 from csi_zfs.services.records import DiskFormat, FormatState
 from csi_zfs.services.sources import (
@@ -17,11 +18,13 @@ from csi_zfs.services.sources import (
 from tests.support.builders import block_capability, mount_capability, volume_spec
 from tests.support.locks import LateLocks
 from tests.support.node import FakeNode
+from tests.support.pool_core import LIKE_NATIVE_OPENZFS, LIKE_REFLINK
 
 MOUNT, BLOCK = AccessType.MOUNT, AccessType.BLOCK
 BLANK, FORMATTING, FORMATTED = FormatState
 EXT4 = DiskFormat(MOUNT, "ext4", FORMATTED, filesystem_bytes=100)
 RAW = DiskFormat(BLOCK)
+ZFS = DiskFormat(MOUNT, "zfs", FORMATTED)
 
 
 @pytest.mark.parametrize(
@@ -36,8 +39,51 @@ def test_new_volume_is_blank_and_never_formatted(
     capability: VolumeCapability, disk: DiskFormat
 ) -> None:
     """rules.md A4."""
-    assert blank_disk(capability) == disk
+    assert blank_disk(capability, LIKE_REFLINK) == disk
     assert disk.state is BLANK
+
+
+@pytest.mark.parametrize(
+    ("capability", "disk"),
+    [
+        (mount_capability(), DiskFormat(MOUNT, "zfs", FORMATTED)),
+        (mount_capability("zfs"), DiskFormat(MOUNT, "zfs", FORMATTED)),
+        (mount_capability("ext4"), DiskFormat(MOUNT, "ext4")),
+        (block_capability(), DiskFormat(BLOCK)),
+    ],
+)
+def test_new_volume_of_a_pool_with_native_file_systems_is_one_by_default(
+    capability: VolumeCapability, disk: DiskFormat
+) -> None:
+    assert blank_disk(capability, LIKE_NATIVE_OPENZFS) == disk
+
+
+def test_native_file_system_on_a_pool_without_them_is_unsupported() -> None:
+    with pytest.raises(UnsupportedFeatureError, match="only a pool on OpenZFS"):
+        blank_disk(mount_capability("zfs"), LIKE_REFLINK)
+
+
+@pytest.mark.parametrize(
+    ("source", "capability"),
+    [
+        (ZFS, mount_capability("ext4")),
+        (ZFS, block_capability()),
+        (EXT4, mount_capability("zfs")),
+        (DiskFormat(MOUNT, "ext4"), mount_capability("zfs")),
+        (RAW, mount_capability("zfs")),
+    ],
+)
+def test_copy_of_another_kind_than_its_source_is_refused(
+    source: DiskFormat, capability: VolumeCapability
+) -> None:
+    """No clone of a zvol is a file system of ZFS, or the other way round."""
+    with pytest.raises(SourceFormatError, match="the source"):
+        disk_from(Source("pool", "v/a", 100, source), capability)
+
+
+@pytest.mark.parametrize("fs_type", ["", "zfs"])
+def test_copy_of_a_native_file_system_is_one(fs_type: str) -> None:
+    assert disk_from(Source("pool", "v/a", 100, ZFS), mount_capability(fs_type)) == ZFS
 
 
 @pytest.mark.parametrize(

@@ -150,8 +150,9 @@ class Objects:
 
     def _holds(self, name: str) -> frozenset[str]:
         try:
-            return frozenset(self._home.core.holds(self._home.full(name)))
-        except DatasetNotFoundError:
+            with self._home.calling(name):
+                return frozenset(self._home.core.holds(self._home.full(name)))
+        except DatasetNotFoundError:  # it went after it was read
             return frozenset()
 
     def _origin(self, native: Found) -> str:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from errno import EAGAIN, EBUSY, EEXIST, EINVAL, ENOENT, ENOSPC, EXDEV
+from errno import EAGAIN, EBUSY, EEXIST, EINVAL, ENOENT, ENOSPC, ESRCH, EXDEV
 from functools import partial
 
 from csi_zfs.datasets.api import DatasetKind
@@ -113,6 +113,15 @@ def check_destroy(pool: FakeZpool, name: str, *, is_deferred: bool = False) -> N
             raise RefusedError(EEXIST)
     elif "@" not in name:
         raise RefusedError(ENOENT)
+
+
+def check_rollback(pool: FakeZpool, name: str) -> None:
+    """A dataset can go back to its last snapshot: ENOENT, ESRCH: it has none, EBUSY: in use."""
+    dataset = pool.dataset(name)
+    if not dataset.snapshots:
+        raise RefusedError(ESRCH)
+    if dataset.open_count:
+        raise RefusedError(EBUSY)
 
 
 def destroy(pool: FakeZpool, name: str, *, is_deferred: bool = False) -> None:

@@ -8,6 +8,7 @@ from csi_zfs.system.runner import CommandFailedError, CommandResult
 from tests.support.zfs_dev import FakeDev
 from tests.support.zfs_properties import (
     is_inheritable,
+    is_text,
     is_user_property,
     set_properties,
     values_of,
@@ -70,7 +71,8 @@ class FakeZfsCommands:
 
     def _command(self, argv: tuple[str, ...]) -> Callable[[], str]:
         match argv:
-            case ("zfs", "set", *settings, name) if settings:
+            # `-u`: what is mounted stays so; the fake never unmounts.
+            case ("zfs", "set", "-u", *settings, name) | ("zfs", "set", *settings, name):
                 return lambda: self._set(name, settings)
             case ("zfs", "inherit", property_name, name):
                 return lambda: self._inherit(name, property_name)
@@ -120,7 +122,7 @@ class FakeZfsCommands:
 
 def _parsed(setting: str) -> tuple[str, Value]:
     name, _, text = setting.partition("=")
-    if is_user_property(name):
+    if is_user_property(name) or is_text(name):
         return name, text
     values = values_of(name)
     number = values.number_of(text) if values is not None else None

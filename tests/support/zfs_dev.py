@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from csi_zfs.datasets.api import DatasetKind
 from tests.support.zfs_state import FakeDataset, FakeZpool, has_device
 
 
@@ -21,7 +22,8 @@ class FakeDev:
         One that is open stays.
         """
         datasets = self._pool.datasets.values() if self._pool.is_imported else ()
-        wanted = [one for one in datasets if one.open_count or has_device(self._pool, one)]
+        zvols = [one for one in datasets if one.kind is DatasetKind.ZVOL]
+        wanted = [one for one in zvols if one.open_count or has_device(self._pool, one)]
         served = {self.directory / f"zd{one.minor}": one for one in wanted}
         for path in self._served.keys() - served.keys():
             path.unlink()

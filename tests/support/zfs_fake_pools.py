@@ -81,7 +81,7 @@ class FakeZfsPoolUnderTest:
     def __init__(self, zfs: FakeZfs) -> None:
         """Open the pool."""
         self.zfs = zfs
-        self.manager = self._opened()
+        self.manager: LibzfsCoreDatasets = self._opened()
 
     def write(self, name: str, data: bytes, *, offset_bytes: int = 0) -> None:
         """See `PoolUnderTest`."""
@@ -92,7 +92,8 @@ class FakeZfsPoolUnderTest:
     def read(self, name: str, length_bytes: int, *, offset_bytes: int = 0) -> bytes:
         """See `PoolUnderTest`."""
         dataset = self._served(name)
-        length_bytes = min(length_bytes, dataset.volsize_bytes - offset_bytes)
+        size_bytes = dataset.volsize_bytes or dataset.number("refquota")
+        length_bytes = min(length_bytes, size_bytes - offset_bytes)
         return read(dataset, length_bytes, offset_bytes=offset_bytes)
 
     def reopen(self) -> None:
@@ -152,7 +153,12 @@ def read(dataset: FakeDataset, length_bytes: int, *, offset_bytes: int = 0) -> b
 @contextmanager
 def fake_zfs_pool(directory: Path) -> Iterator[PoolUnderTest]:
     """A small pool on a fake OpenZFS."""
+    yield FakeZfsPoolUnderTest(fake_zfs(directory))
+
+
+def fake_zfs(directory: Path) -> FakeZfs:
+    """A fake OpenZFS with a small pool of the driver."""
     zfs = FakeZfs.in_directory(directory)
     create_pool(PARENT, zfs.doors)
     zfs.commands.run(["zfs", "set", f"quota={GIB}", PARENT])
-    yield FakeZfsPoolUnderTest(zfs)
+    return zfs

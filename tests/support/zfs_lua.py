@@ -7,7 +7,7 @@ runs is Lua 5.3, whose numbers are those.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from errno import ECHRNG, EINVAL, ENOSPC, ETIME
+from errno import ECHRNG, EINVAL, ENOSPC, ETIME, errorcode
 from functools import cache
 from typing import Any, TypeAlias
 from zlib import crc32
@@ -71,7 +71,8 @@ def run_program(pool: FakeZpool, program: Program) -> ProgramValue:
         max_memory=program.memory_limit_bytes,
     )
     with _failures():
-        names = {name: lua.globals()[name] for name in _STANDARD}
+        names: dict[str, LuaValue] = {name: lua.globals()[name] for name in _STANDARD}
+        names |= {name: number for number, name in errorcode.items()}
         names["zfs"] = lua.table_from(_api(pool, lua, program), recursive=True)
         main = lua.eval(_LOAD)(program.source, lua.table_from(names))
         argument = lua.table_from({"argv": dict(program.arguments)}, recursive=True)
@@ -157,6 +158,7 @@ def _api(pool: FakeZpool, lua: LuaValue, program: Program) -> Mapping[str, objec
     look, change = _Looks(pool), _Changes(pool, program)
     checks = {
         "destroy": function(change.check_destroy, "name"),
+        "rollback": function(change.check_rollback, "name"),
         "snapshot": function(change.check_snapshot, "name"),
     }
     syncs = {
@@ -232,6 +234,9 @@ class _Changes:
     def check_destroy(self, name: str, *, defer: bool = False) -> int:
         self._require_snapshot(name, is_deferred=defer)
         return _errno(lambda: changes.check_destroy(self._pool, name, is_deferred=defer))
+
+    def check_rollback(self, name: str) -> int:
+        return _errno(lambda: changes.check_rollback(self._pool, name))
 
     def snapshot(self, name: str) -> int:
         self._require_syncing()

@@ -25,15 +25,31 @@ _SIZE = Sizes(0, MAX_BYTES, is_power_of_two=False, zero_words=("none",))
 _OURS: Mapping[str, PropertyValues] = {
     "canmount": Words({"off": 0, "on": 1, "noauto": 2}),
     "quota": _SIZE,
+    "readonly": Words({"off": 0, "on": 1}),
+    "refquota": _SIZE,
     "snapdev": Words({"hidden": 0, "visible": 1}),
     "volmode": Words({"default": 0, "full": 1, "dev": 2, "none": 3}),
     "volsize": _SIZE,
 }
 _TEXTS = frozenset({"mountpoint"})
-_NOT_INHERITED = frozenset({"quota", "refreservation", "volsize", "volblocksize", "canmount"})
+# Kept among the files of a file system, where programs do not look: they hear the default.
+_OF_THE_FILES = frozenset({"casesensitivity", "normalization", "utf8only"})
+# What is told has no source.
+_FIXED = _OF_THE_FILES | {"volblocksize"}
+_NOT_INHERITED = _FIXED | {"canmount", "quota", "refquota", "refreservation", "volsize"}
+_OF_FILE_SYSTEMS = frozenset({"canmount", "quota", "refquota"})
+# Those that are told although nobody has set them.
+_DEFAULTS: Mapping[str, int] = {
+    **dict.fromkeys(("casesensitivity", "normalization", "utf8only", "readonly", "volmode"), 0),
+    **dict.fromkeys(("quota", "refquota", "refreservation"), 0),
+    "compression": 1,
+    "volblocksize": BLOCK_BYTES,
+}
 # Each has a transaction of its own; all others share the last one.
-SPECIAL = ("refreservation", "quota", "volsize")
+SPECIAL = ("refreservation", "quota", "refquota", "volsize")
 _SIGN = 1 << 63
+# What an empty dataset refers to.
+_EMPTY_BYTES = {DatasetKind.ZVOL: 6144, DatasetKind.FILESYSTEM: 12288}
 
 Read = tuple[Value] | tuple[Value, str] | None
 
@@ -52,9 +68,13 @@ def values_of(name: str) -> PropertyValues | None:
     """How the values of a native property are spelled; None where it is no property at all."""
     if name in _OURS:
         return _OURS[name]
-    if name in creation_properties(DatasetKind.ZVOL):
-        return property_values(DatasetKind.ZVOL, name)
-    return None
+    kinds = [kind for kind in DatasetKind if name in creation_properties(kind)]
+    return property_values(kinds[0], name) if kinds else None
+
+
+def is_text(name: str) -> bool:
+    """Whether a native property can be any text."""
+    return name in _TEXTS
 
 
 def get_property(pool: FakeZpool, entry: FakeEntry, name: str) -> Read:
@@ -96,7 +116,7 @@ def set_property(pool: FakeZpool, entry: FakeEntry, name: str, value: Value) -> 
         return
     elif name == "refreservation":
         _require_room(pool, entry, int(value))
-    elif values_of(name) is None and name not in _TEXTS:
+    elif values_of(name) is None and not is_text(name):
         raise BeyondFakeError(f"the fake knows no property {name}")
     entry.properties[name] = value
 
@@ -125,14 +145,24 @@ def _native(pool: FakeZpool, entry: FakeEntry, name: str) -> Read:
     values = values_of(name)
     if values is None:
         raise BeyondFakeError(f"the fake knows no property {name}")
-    if isinstance(entry, FakeSnapshot) or (name == "quota" and entry.kind is DatasetKind.ZVOL):
+    if isinstance(entry, FakeSnapshot) or not _has(entry.kind, name):
         return None
-    value, source = pool.inherited(entry, name) or (None, "default")
-    if not is_inheritable(name):
-        value, source = entry.properties.get(name), entry.name
-    if value is None:
-        value, source = 1 if name == "compression" else 0, "default"
-    return (value if isinstance(values, Sizes) else values.text_of(int(value))), source
+    is_own = name in entry.properties and name not in _OF_THE_FILES
+    own = (entry.properties[name], entry.name) if is_own else None
+    found = pool.inherited(entry, name) if is_inheritable(name) else own
+    if found is None and name not in _DEFAULTS:
+        raise BeyondFakeError(f"the fake does not know what {name} is by itself")
+    number, source = found or (_DEFAULTS[name], "default")
+    value = number if isinstance(values, Sizes) else values.text_of(int(number))
+    return (value,) if name in _FIXED else (value, source)
+
+
+def _has(kind: DatasetKind, name: str) -> bool:
+    """Whether datasets of a kind have a native property."""
+    if name in _OF_FILE_SYSTEMS:
+        return kind is DatasetKind.FILESYSTEM
+    kinds = [one for one in DatasetKind if name in creation_properties(one)]
+    return not kinds or kind in kinds
 
 
 def _of_snapshot(entry: FakeEntry, read: Callable[[FakeSnapshot], Value]) -> Value | None:
@@ -144,6 +174,11 @@ def _origin(_: FakeZpool, entry: FakeEntry) -> Value | None:
     return None if origin is None else origin.name
 
 
+def _logical_bytes(entry: FakeEntry) -> int:
+    kind = entry.dataset.kind if isinstance(entry, FakeSnapshot) else entry.kind
+    return _EMPTY_BYTES[kind] + BLOCK_BYTES * len(entry.blocks)
+
+
 _COMPUTED: Mapping[str, Callable[[FakeZpool, FakeEntry], Value | None]] = {
     "available": lambda pool, it: (
         None if isinstance(it, FakeSnapshot) else pool.available_bytes(it)
@@ -152,6 +187,7 @@ _COMPUTED: Mapping[str, Callable[[FakeZpool, FakeEntry], Value | None]] = {
     "defer_destroy": lambda _, it: _of_snapshot(it, lambda one: "on" if one.is_deferred else "off"),
     # Lua's numbers have a sign.
     "guid": lambda _, it: (it.guid ^ _SIGN) - _SIGN,
+    "logicalreferenced": lambda _, it: _logical_bytes(it),
     "origin": _origin,
     "type": lambda _, it: "snapshot" if isinstance(it, FakeSnapshot) else it.kind.value,
     "used": lambda pool, it: 0 if isinstance(it, FakeSnapshot) else pool.used_bytes(it),

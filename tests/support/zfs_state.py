@@ -153,7 +153,8 @@ class FakeZpool:
 
     def children_of(self, dataset: FakeDataset) -> list[FakeDataset]:
         """The datasets right below."""
-        return [one for one in self.datasets.values() if self.parent_of(one) is dataset]
+        name = dataset.name
+        return [one for one in self.datasets.values() if one.name.rpartition("/")[0] == name]
 
     def clones_of(self, snapshot: FakeSnapshot) -> list[FakeDataset]:
         """The datasets that were made of the snapshot."""
@@ -181,8 +182,9 @@ class FakeZpool:
 
     def used_bytes(self, dataset: FakeDataset) -> int:
         """What a dataset and all below it use, or keep from others."""
-        children = sum(self.used_bytes(child) for child in self.children_of(dataset))
-        return _own_bytes(dataset) + unspent_bytes(dataset) + children
+        below = f"{dataset.name}/"
+        inside = [one for one in self.datasets.values() if f"{one.name}/".startswith(below)]
+        return sum(_own_bytes(one) + unspent_bytes(one) for one in inside)
 
     def available_bytes(self, dataset: FakeDataset) -> int:
         """What can be written into a dataset."""

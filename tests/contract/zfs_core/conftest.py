@@ -60,7 +60,5 @@ def real_world(zpool: Zpool) -> World:
 def zfs(request: pytest.FixtureRequest, tmp_path: Path) -> World:
     is_real = request.param != "fake"
     world = real_world(request.getfixturevalue("zpool")) if is_real else fake_world(tmp_path)
-    world.core.create(
-        world.parent, FILESYSTEM, {"io.csi-zfs:of": "parent", "volmode": VOLMODE_DEV}
-    )
+    world.core.create(world.parent, FILESYSTEM, {"io.csi-zfs:of": "parent", "volmode": VOLMODE_DEV})
     return world

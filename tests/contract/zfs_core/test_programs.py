@@ -9,7 +9,7 @@ from tests.contract.zfs_core.world import FILESYSTEM, VOLMODE_NONE, World, errno
 
 # The functions that the fake has too; the kernel has more.
 FUNCTIONS = {
-    "check": {"destroy", "snapshot"},
+    "check": {"destroy", "rollback", "snapshot"},
     "list": {"children", "clones", "snapshots"},
     "sync": {"destroy", "set_prop", "snapshot"},
 }
@@ -157,6 +157,26 @@ def test_checks_say_what_a_change_would(family: World) -> None:
     # Outside a transaction a snapshot is looked for less closely.
     assert _values(family.ask(lua)) == [0, 0, number.ENOENT, number.EINVAL, *rest]
     assert not family.exists("z@n")
+
+
+def test_check_of_a_rollback_and_of_a_destroy_tell_who_is_in_use(family: World) -> None:
+    """Only in a transaction, and each for its case: with a snapshot, and without one."""
+    device = family.make_with_device("open")
+    lua = "local r, d = zfs.check.rollback, zfs.check.destroy return {r(p..'open'), d(p..'open')}"
+    assert _values(family.act(lua)) == [errno.ESRCH, 0]
+    with family.machine.opened(device):
+        assert _values(family.act(lua)) == [errno.ESRCH, errno.EBUSY]
+        family.take("open@s")
+        assert _values(family.act(lua)) == [errno.EBUSY, errno.EBUSY]
+    family.machine.settle()
+    assert _values(family.act(lua)) == [0, errno.EBUSY]
+    assert family.act("return zfs.check.rollback(p..'no')") == errno.ENOENT
+
+
+def test_program_knows_the_names_of_errnos(zfs: World) -> None:
+    assert _values(zfs.ask("return {EBUSY, ENOENT, EEXIST}")) == [
+        *(errno.EBUSY, errno.ENOENT, errno.EEXIST)
+    ]
 
 
 def test_sync_functions_return_an_errno(family: World) -> None:

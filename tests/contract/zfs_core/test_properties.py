@@ -73,6 +73,35 @@ def test_native_properties_of_each_kind(zfs: World) -> None:
     assert [zfs.get(name, "origin") for name in names] == [[], [], [], ["p/z@s"]]
 
 
+def test_file_system_has_properties_of_its_own(zfs: World) -> None:
+    zfs.core.create(zfs.full("f"), FILESYSTEM, {"refquota": MIB, "mountpoint": "legacy"})
+    # A program hears the defaults of what is kept among the files.
+    zfs.core.create(zfs.full("g"), FILESYSTEM, {"utf8only": 1, "normalization": 0x10})
+    zfs.make("z")
+    keys = ("refquota", "readonly", "casesensitivity", "normalization", "utf8only", "volblocksize")
+    found = {name: [zfs.get(name, key) for key in keys] for name in ("f", "g", "z")}
+    assert found == {
+        "f": [[MIB, "p/f"], ["off", "default"], ["sensitive"], ["none"], ["off"], []],
+        "g": [[0, "default"], ["off", "default"], ["sensitive"], ["none"], ["off"], []],
+        "z": [[], ["off", "default"], [], [], [], [16384]],
+    }
+    settings = ["mountpoint=none", "readonly=on", f"refquota={2 * MIB}"]
+    zfs.runner.run(["zfs", "set", "-u", *settings, zfs.full("f")])
+    assert zfs.get("f", "refquota") == [2 * MIB, "p/f"]
+    assert zfs.get("f", "readonly") == ["on", "p/f"]
+
+
+def test_what_is_written_is_told_from_what_is_new(zfs: World) -> None:
+    device = zfs.make_with_device("z")
+    zfs.core.create(zfs.full("f"), FILESYSTEM, {})
+    [of_zvol], [of_file_system] = (zfs.get(name, "logicalreferenced") for name in ("z", "f"))
+    assert (of_zvol, of_file_system) == (6144, 12288)
+    zfs.machine.write(device, b"x" * 65536)
+    [written] = zfs.get("z", "logicalreferenced")
+    assert isinstance(written, int)
+    assert written > 65536
+
+
 def test_guid_is_a_signed_number_that_a_rename_keeps(zfs: World) -> None:
     zfs.make("z")
     zfs.take("z@s")

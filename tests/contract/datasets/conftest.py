@@ -16,6 +16,7 @@ from tests.support.pools import (
     fake_like_reflink,
 )
 from tests.support.real_pools import reflink_pool
+from tests.support.zfs_fake_filesystems import fake_zfs_filesystems
 from tests.support.zfs_fake_pools import fake_zfs_pool
 from tests.support.zfs_pools import Zpool, made_zpool, zfs_filesystems, zfs_pool
 
@@ -24,6 +25,7 @@ MAKERS = [
     pytest.param(fake_like_openzfs, id="fake-like-openzfs"),
     pytest.param(fake_like_native_openzfs, id="fake-like-native-openzfs"),
     pytest.param(fake_zfs_pool, id="openzfs-on-fake-core"),
+    pytest.param(fake_zfs_filesystems, id="openzfs-filesystems-on-fake-core"),
     pytest.param(reflink_pool, id="reflink", marks=pytest.mark.root),
 ]
 # Few machines have OpenZFS: `make e2e-zfs` runs these in one that has, and fails where none ran.

@@ -21,7 +21,7 @@ from csi_zfs.domain.errors import OutOfRangeError
 from csi_zfs.domain.sizes import format_size
 from csi_zfs.zfs.engine import Engine, new_uid, size_properties
 from csi_zfs.zfs.finishing import finish_creation
-from csi_zfs.zfs.lzc import Properties
+from csi_zfs.zfs.lzc import LzcError, Properties
 from csi_zfs.zfs.properties import (
     canonical_properties,
     kernel_properties,
@@ -29,6 +29,7 @@ from csi_zfs.zfs.properties import (
     mutable_properties,
 )
 from csi_zfs.zfs.records import encode_dataset, encode_snapshot
+from csi_zfs.zfs.undoing import take_back
 
 _NOTHING_KEPT: Mapping[str, str] = MappingProxyType({})
 
@@ -104,12 +105,14 @@ def _clone_of_live(
 
 def _make(engine: Engine, clone: _Clone) -> None:
     dataset = clone.dataset
+    name, origin = engine.home.full(dataset.name), engine.home.full(dataset.origin)
+    properties = {**clone.native, **_own_properties(engine, dataset)}
     with engine.home.calling(dataset.origin):
-        engine.home.core.clone(
-            engine.home.full(dataset.name),
-            engine.home.full(dataset.origin),
-            {**clone.native, **_own_properties(engine, dataset)},
-        )
+        try:
+            engine.home.core.clone(name, origin, properties)
+        except LzcError:
+            take_back(engine, dataset)
+            raise
 
 
 @contextmanager

@@ -1,20 +1,20 @@
 """Destroying datasets and snapshots: exactly one, by name and uid, never below or beside it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from csi_zfs.datasets.admission import Claim
 from csi_zfs.datasets.api import (
     Dataset,
-    DatasetBusyError,
     DatasetNotFoundError,
     DatasetSnapshot,
     HasDependentsError,
 )
 from csi_zfs.datasets.names import is_tombstone
+from csi_zfs.zfs.closing import when_closed
 from csi_zfs.zfs.engine import Engine
 from csi_zfs.zfs.records import DATASET_PROPERTY, SNAPSHOT_PROPERTY
-from csi_zfs.zfs.retirement import ATTEMPTS, PAUSE_S, empty
+from csi_zfs.zfs.retirement import empty
 
 
 def destroy(engine: Engine, name: str, *, uid: str) -> None:
@@ -27,7 +27,7 @@ def destroy(engine: Engine, name: str, *, uid: str) -> None:
 
     try:
         with _giving_back_with(engine, dataset.origin):
-            _when_closed(engine, attempt)
+            when_closed(engine.clock, attempt)
     except HasDependentsError:
         if is_tombstone(name):
             empty(engine, dataset)
@@ -61,15 +61,6 @@ def release(engine: Engine, name: str, tag: str) -> None:
     if tag in engine.objects.snapshot(name).holds:
         with _giving_back_with(engine, name), engine.home.calling(name):
             engine.home.core.release(engine.home.full(name), tag)
-
-
-def _when_closed(engine: Engine, attempt: Callable[[], None]) -> None:
-    for _ in range(ATTEMPTS - 1):
-        try:
-            return attempt()
-        except DatasetBusyError:
-            engine.clock.wait(PAUSE_S)
-    return attempt()
 
 
 @contextmanager

@@ -10,13 +10,10 @@ from pathlib import Path
 
 from csi_zfs.datasets.api import Dataset, DatasetBusyError, DatasetKind, DatasetNotFoundError
 from csi_zfs.datasets.names import is_tombstone
+from csi_zfs.zfs.closing import ATTEMPTS, PAUSE_S
 from csi_zfs.zfs.engine import Engine
 from csi_zfs.zfs.making import require_free
 from csi_zfs.zfs.names import InvalidNameError
-
-# udev opens a new zvol for a moment; a pod or a mount keeps it open.
-ATTEMPTS = 20
-PAUSE_S = 0.1
 
 _HIDDEN = {"mountpoint": "none", "readonly": "on"}
 

@@ -1,6 +1,7 @@
 """The driver as a process on a zpool, made and looked after by its own commands."""
 
 import json
+import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -177,7 +178,7 @@ def test_file_system_volume_is_copied_grown_and_changed_across_restarts(
         snapshot = client.create_snapshot("s", volume.volume_id)
         (published.target_path / "file").write_text("after")
         with pytest.raises(OSError, match="quota"):
-            (published.target_path / "large").write_bytes(bytes(65 * MIB))
+            (published.target_path / "large").write_bytes(os.urandom(128 * MIB))
         (published.target_path / "large").unlink()
         assert orchestrator.expand(published, 256 * MIB) == 256 * MIB
         assert room_of(published) > 250 * MIB

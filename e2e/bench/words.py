@@ -20,11 +20,10 @@ def section_of(tables: Sequence[Table], figures: Sequence[Figure]) -> Section:
         title=OPENZFS_TITLE,
         note=(
             f"Measured by `make bench-zfs` on OpenZFS {openzfs}, Linux {linux}, in a virtual"
-            " machine that is emulated: the processor is roughly ten times slower than the one"
-            " outside and its disk is not, so ratios to what is done in the kernel are worse here"
-            " than on real machines, and milliseconds say nothing. One client. All ways take"
-            " turns in one zpool. The library's calls are made in one process, with a record as"
-            " long as the driver's; the commands set the same record."
+            " machine without acceleration, so milliseconds say nothing. One client. Every call"
+            " takes at least what Probe does, which asks OpenZFS nothing. All ways take turns in"
+            " one zpool. The library's calls are made in one process, with a record as long as"
+            " the driver's; the commands set the same record."
         ),
         tables=tables,
         figures=figures,

@@ -26,7 +26,7 @@ from csi_zfs.services.catalogue import Catalogue, VolumeNotFoundError
 from csi_zfs.services.entries import VolumeEntry, entry_of_volume, volume_of
 from csi_zfs.services.identity import Identity
 from csi_zfs.services.locks import KeyedLocks
-from csi_zfs.services.pools import Pools, able_pools, on_first_with_room
+from csi_zfs.services.pools import Pools, able_pools, extents_of, on_first_with_room
 from csi_zfs.services.quiescence import Quiescence
 from csi_zfs.services.records import DiskFormat, VolumeRecord
 from csi_zfs.services.sources import Source, Sources, blank_disk, disk_from, kind_of
@@ -180,7 +180,7 @@ class VolumeCreation:
             disk, self._size_bytes(plan, disk, default_bytes=source.size_bytes, source=source)
         )
         if source.volume_id is not None:
-            self.observe_extents(pool.extent_count(source.name))
+            self.observe_extents(extents_of(pool, source.name))
         quiesced = self.quiescence.around([source.volume_id] if source.volume_id else [])
         try:
             return self._known(pool, pool.clone(source.name, new, quiesced=quiesced))

@@ -25,7 +25,7 @@ from csi_zfs.domain.parameters import refuse_parameters
 from csi_zfs.services.catalogue import Catalogue
 from csi_zfs.services.entries import SnapshotEntry, VolumeEntry, entry_of_snapshot, snapshot_of
 from csi_zfs.services.locks import KeyedLocks
-from csi_zfs.services.pools import Pools
+from csi_zfs.services.pools import Pools, extents_of
 from csi_zfs.services.quiescence import Quiescence
 from csi_zfs.services.records import GroupMembership
 from csi_zfs.services.snapshots import Snapshots, new_snapshot, taken_before
@@ -141,7 +141,7 @@ class GroupSnapshots:
         return self.pools.get(pools.pop())
 
     def _require_quick(self, pool: DatasetManager, sources: Sequence[VolumeEntry]) -> None:
-        extents = sum(pool.extent_count(source.dataset_name) for source in sources)
+        extents = sum(extents_of(pool, source.dataset_name) for source in sources)
         estimate_s = extents * SECONDS_PER_EXTENT
         if estimate_s > self.quiescence.freeze_limit_s:
             msg = (

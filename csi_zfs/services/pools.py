@@ -125,6 +125,11 @@ def able_pools(
     return [pool for pool in pools if pool.features.native_filesystem] or pools
 
 
+def extents_of(pool: DatasetManager, dataset_name: str) -> int:
+    """In how many pieces a dataset lies; a pool where copies cost the same always is not asked."""
+    return 0 if pool.features.dependent_clones else pool.extent_count(dataset_name)
+
+
 def on_first_with_room(pools: Sequence[DatasetManager], make: Callable[[DatasetManager], T]) -> T:
     """What `make` gives on the first pool that it does not find full.
 

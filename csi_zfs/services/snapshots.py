@@ -23,7 +23,7 @@ from csi_zfs.services.contents import PoolContents
 from csi_zfs.services.entries import SnapshotEntry, VolumeEntry, entry_of_snapshot, snapshot_of
 from csi_zfs.services.listing import check_token
 from csi_zfs.services.locks import KeyedLocks
-from csi_zfs.services.pools import Pools
+from csi_zfs.services.pools import Pools, extents_of
 from csi_zfs.services.quiescence import Quiescence
 from csi_zfs.services.records import GroupMembership, SnapshotRecord
 from csi_zfs.services.sources import snapshot_key
@@ -87,7 +87,7 @@ class Snapshots:
         source = self.catalogue.read_volume(source_volume_id)
         pool = self.pools.get(source_volume_id.pool_id)
         new = new_snapshot(snapshot_name, leaf, source)
-        self.observe_extents(pool.extent_count(source.dataset_name))
+        self.observe_extents(extents_of(pool, source.dataset_name))
         try:
             snapshot = pool.snapshot([new], quiesced=self.quiescence.around([source.volume_id]))[0]
         except DatasetExistsError:

@@ -18,8 +18,8 @@ from csi_zfs.zfs.programs import source_of
 from csi_zfs.zfs.records import DATASET_PROPERTY
 
 # What the kernel allows at most: the lists of a large pool in few programs.
-_INSTRUCTION_LIMIT = 100_000_000
-_MEMORY_LIMIT_BYTES = 64 * 1024 * 1024
+_LIMITS_OF_LISTS = {"instruction_limit": 100_000_000, "memory_limit_bytes": 64 * 1024 * 1024}
+_NO_LIMITS: dict[str, int] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,7 @@ class Home:
                 self.zpool_name,
                 source_of(program),
                 self._arguments(name, arguments),
-                instruction_limit=_INSTRUCTION_LIMIT,
-                memory_limit_bytes=_MEMORY_LIMIT_BYTES,
+                **(_LIMITS_OF_LISTS if program.startswith("list_") else _NO_LIMITS),
             )
             return found_of(returned, program, name or self.parent)
 

@@ -39,7 +39,7 @@ def destroy_snapshot(engine: Engine, name: str, *, uid: str, is_deferred: bool) 
     """See `DatasetManager.destroy_snapshot`."""
     snapshot, record = engine.objects.snapshot_and_record(name)
     _require_same(snapshot, record, uid)
-    with _giving_back_with(engine, name):
+    with _giving_back(engine, name, engine.claim_of(snapshot)):
         engine.home.change(
             "destroy_snapshot",
             name,
@@ -66,7 +66,13 @@ def release(engine: Engine, name: str, tag: str) -> None:
 @contextmanager
 def _giving_back_with(engine: Engine, snapshot_name: str) -> Iterator[None]:
     """Give back what was promised to a snapshot if it goes in the block, which may be deferred."""
-    claim = _claim_of_snapshot(engine, snapshot_name)
+    with _giving_back(engine, snapshot_name, _claim_of_snapshot(engine, snapshot_name)):
+        yield
+
+
+@contextmanager
+def _giving_back(engine: Engine, snapshot_name: str, claim: Claim) -> Iterator[None]:
+    """As above, of a snapshot that was read already."""
     yield
     if claim != Claim() and _claim_of_snapshot(engine, snapshot_name) == Claim():
         engine.ledger.give_back(claim)

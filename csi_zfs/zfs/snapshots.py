@@ -24,7 +24,10 @@ def take(
     """See `DatasetManager.snapshot`."""
     _require_different([one.name for one in new])
     created_ns = engine.clock.now_ns()
-    snapshots = [_planned(engine, one, created_ns) for one in new]
+    sources = engine.objects.datasets_named([split_snapshot(one.name)[0] for one in new])
+    snapshots = [
+        _planned(source, one, created_ns) for source, one in zip(sources, new, strict=True)
+    ]
     if not snapshots:
         return []
     claim = sum((engine.claim_of(one) for one in snapshots), Claim())
@@ -45,8 +48,7 @@ def _require_different(names: Sequence[str]) -> None:
             raise DatasetExistsError(f"{name} is asked for more than once")
 
 
-def _planned(engine: Engine, new: NewSnapshot, created_ns: int) -> DatasetSnapshot:
-    source: Dataset = engine.objects.dataset(split_snapshot(new.name)[0])
+def _planned(source: Dataset, new: NewSnapshot, created_ns: int) -> DatasetSnapshot:
     return DatasetSnapshot(
         name=new.name,
         uid=new_uid(),

@@ -1,7 +1,11 @@
 local argv = (...)["argv"]
 
-if not zfs.exists(argv.parent) or not zfs.exists(argv.home)
-    or zfs.get_prop(argv.parent, "io.csi-zfs:pool_id") ~= argv.pool_id then
+if not zfs.exists(argv.home) then
+  return {outcome = "away"}
+end
+-- Inherited: one look says that the parent is there, and which pool it is.
+local pool_id, of = zfs.get_prop(argv.home, "io.csi-zfs:pool_id")
+if pool_id ~= argv.pool_id or of ~= argv.parent then
   return {outcome = "away"}
 end
 

@@ -159,9 +159,11 @@ def test_group_over_several_pools_is_refused(two_pools: FakeNode) -> None:
 
 
 def test_group_that_would_hold_back_writers_too_long_is_refused_as_a_whole(
-    node: FakeNode, volume_ids: list[VolumeId]
+    reflink_node: FakeNode,
 ) -> None:
     """architecture.md, section 4: the limit is 10 s; an extent takes 30e-6 s."""
+    node = reflink_node
+    volume_ids = [node.volumes.create(volume_spec(f"pvc-{n}")).volume_id for n in (1, 2)]
     node.pool.extent_counts = {"v/pvc-1": 300_000, "v/pvc-2": 34_000}
     with pytest.raises(UngroupableError, match="334000 pieces"):
         take(node, volume_ids)

@@ -21,6 +21,10 @@ class RecordChangedError(OperationPendingError):
     """Somebody else changed the dataset or snapshot in this very moment: try again."""
 
 
+class SameTransactionError(OperationPendingError):
+    """The dataset had a snapshot taken in the same transaction group: it can have one in each."""
+
+
 def found_of(returned: ProgramValue, program: str, name: str) -> Found:
     """What a program returned; raises the error of any outcome but `DONE`, about `name`.
 
@@ -34,6 +38,8 @@ def found_of(returned: ProgramValue, program: str, name: str) -> Found:
     about = str(returned.get("name", name))
     if outcome is Outcome.REFUSED:
         raise LzcError(program, Found(returned)["errno"], [about])
+    if outcome is Outcome.AGAIN:
+        raise SameTransactionError(f"{about} comes too soon after another one: try again")
     raise _error_of(outcome, name, about)
 
 

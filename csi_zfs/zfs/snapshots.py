@@ -1,6 +1,7 @@
 """Taking snapshots: one, or several at one instant; naming and holding them."""
 
-from collections.abc import Sequence
+import errno
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 
 from csi_zfs.datasets.admission import Claim
@@ -14,8 +15,11 @@ from csi_zfs.datasets.api import (
 from csi_zfs.datasets.names import split_snapshot
 from csi_zfs.zfs.engine import Engine, new_uid
 from csi_zfs.zfs.lzc import ProgramValue
-from csi_zfs.zfs.outcomes import RecordChangedError
+from csi_zfs.zfs.outcomes import RecordChangedError, SameTransactionError
 from csi_zfs.zfs.records import SNAPSHOT_PROPERTY, encode_snapshot
+
+# Callers that take snapshots of one dataset at once are few.
+_ATTEMPTS = 10
 
 
 def take(
@@ -66,7 +70,21 @@ def _take(engine: Engine, snapshots: Sequence[DatasetSnapshot]) -> None:
         with engine.home.calling(snapshots[0].name):
             engine.home.core.snapshot(names, encode_snapshot(snapshots[0]))
     else:
-        engine.home.change("snapshot", names=[*names], records=_records_of(engine, snapshots))
+        _take_in_one_group(engine, names, _records_of(engine, snapshots))
+
+
+def _take_in_one_group(
+    engine: Engine, names: Sequence[str], records: Mapping[str, ProgramValue]
+) -> None:
+    """A program ends with its transaction group, so the next attempt is in a later one."""
+
+    def attempt() -> None:
+        engine.home.change("snapshot", names=[*names], records={**records}, again=errno.EAGAIN)
+
+    for _ in range(_ATTEMPTS - 1):
+        with suppress(SameTransactionError):
+            return attempt()
+    return attempt()
 
 
 def _records_of(engine: Engine, snapshots: Sequence[DatasetSnapshot]) -> dict[str, ProgramValue]:

@@ -25,7 +25,8 @@ from csi_zfs.zfs.records import DATASET_PROPERTY, SNAPSHOT_PROPERTY
 from tests.support.pools import PoolUnderTest
 
 _COMMAND_LIMIT_S = 60
-_ZPOOL_BYTES = 4 * GIB
+# Sparse; what the tests reserve stays reserved until the end.
+_ZPOOL_BYTES = 256 * GIB
 
 
 class FilesystemDatasets(LibzfsCoreDatasets):

@@ -20,6 +20,7 @@ class Outcome(enum.StrEnum):
     CHANGED = "changed"
     DEPENDENTS = "dependents"
     HELD = "held"
+    AGAIN = "again"
     REFUSED = "refused"
 
 

@@ -4,7 +4,9 @@ for _, name in ipairs(argv.names) do
     return {outcome = "exists", name = name}
   end
   local errno = zfs.check.snapshot(name)
-  if errno ~= 0 then
+  if errno == argv.again then
+    return {outcome = "again", name = name}
+  elseif errno ~= 0 then
     return {outcome = "refused", name = name, errno = errno}
   end
 end

@@ -26,8 +26,8 @@ class Suite:
 
 SUSPENDED = "e2e/zfs/test_suspended.py"
 SANITY = "e2e/zfs/test_sanity.py"
-# In the emulated machine a fifth of the orders of deletion has to do, and of file systems the modules
-# where they differ from zvols.
+# In the emulated machine a fifth of the orders of deletion has to do, and of file systems the
+# modules where they differ from zvols.
 _OF_ANY_KIND = "missing or availability or deferred or quiesced or concurrency or deletion_orders"
 _CONTRACT = f"openzfs and not fake and not all_other and not (filesystems and ({_OF_ANY_KIND}))"
 SUITES = (

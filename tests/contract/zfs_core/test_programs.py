@@ -28,6 +28,7 @@ def family(zfs: World) -> World:
     for name in ("z@s", "z@t"):
         zfs.take(name)
     zfs.core.clone(zfs.full("c"), zfs.full("z@s"), {"volmode": VOLMODE_NONE})
+    zfs.await_idle("c")
     return zfs
 
 

@@ -1,5 +1,6 @@
 """What a test of this suite has: one way to OpenZFS, and a file system of its own there."""
 
+import errno
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -115,6 +116,11 @@ class World:
         while not holds():
             assert self.clock.monotonic_s() < deadline_s
             self.clock.wait(_POLL_S)
+
+    def await_idle(self, name: str) -> None:
+        """Wait until the kernel's own look at a new zvol, which holds it, is over."""
+        lua = "return zfs.check.destroy(p .. (...).argv.name)"
+        self.await_that(lambda: self.act(lua, name=name) != errno.EBUSY)
 
     def take(self, name: str) -> str:
         """A snapshot."""

@@ -15,10 +15,8 @@ end
 for snapshot in zfs.list.snapshots(argv.name) do
   return {outcome = "exists"}
 end
-for property, value in pairs(argv.properties) do
-  local errno = zfs.sync.set_prop(argv.name, property, value)
-  if errno ~= 0 then
-    return {outcome = "refused", errno = errno}
-  end
+local errno = set_all(argv.name, argv.properties)
+if errno ~= 0 then
+  return {outcome = "refused", errno = errno}
 end
 return {outcome = "done"}

@@ -16,3 +16,14 @@ local function record_of(name, property)
     return value
   end
 end
+
+-- Sets user properties; returns the errno of the first that was refused, or 0.
+local function set_all(name, properties)
+  for property, value in pairs(properties) do
+    local errno = zfs.sync.set_prop(name, property, value)
+    if errno ~= 0 then
+      return errno
+    end
+  end
+  return 0
+end

@@ -5,10 +5,8 @@ end
 if record_of(argv.name, argv.property) ~= argv.record then
   return {outcome = "changed"}
 end
-for property, value in pairs(argv.properties) do
-  local errno = zfs.sync.set_prop(argv.name, property, value)
-  if errno ~= 0 then
-    return {outcome = "refused", errno = errno}
-  end
+local errno = set_all(argv.name, argv.properties)
+if errno ~= 0 then
+  return {outcome = "refused", errno = errno}
 end
 return {outcome = "done"}

@@ -13,10 +13,8 @@ end
 
 local function take(name)
   local errno = zfs.sync.snapshot(name)
-  for property, value in pairs(argv.records[name]) do
-    if errno == 0 then
-      errno = zfs.sync.set_prop(name, property, value)
-    end
+  if errno == 0 then
+    errno = set_all(name, argv.records[name])
   end
   return errno
 end

@@ -21,8 +21,10 @@ from csi_zfs.domain.errors import (
     CorruptionError,
     IncompatibleError,
     InUseError,
+    InvalidRequestError,
     NoSpaceError,
     NotFoundError,
+    OutOfRangeError,
     UnavailableError,
     UnsupportedParameterError,
 )
@@ -70,6 +72,14 @@ class RecordCorruptError(CorruptionError):
         """Keep the name, so that nobody takes a damaged thing for an absent one."""
         super().__init__(message)
         self.name = name
+
+
+class RecordTooLargeError(InvalidRequestError):
+    """The properties are more than a record can hold."""
+
+
+class CloneTooSmallError(OutOfRangeError):
+    """A clone cannot be smaller than what it is a copy of."""
 
 
 class UnsupportedFeatureError(UnsupportedParameterError):
@@ -227,7 +237,7 @@ class DatasetManager(Protocol):
 
         Raises:
             DatasetNotFoundError: no such source.
-            OutOfRangeError: `new` is smaller than the source.
+            CloneTooSmallError: `new` is smaller than the source.
             DatasetExistsError, PoolFullError, UnsupportedFeatureError: as for `create`; the last
                 one also for another kind than the source's.
         """

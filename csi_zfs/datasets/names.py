@@ -7,15 +7,22 @@ ask for one.
 
 import re
 
+from csi_zfs.domain.errors import InvalidRequestError
 from csi_zfs.domain.ids import LEAF_PATTERN
 from csi_zfs.system.digest import hex_digest_of
 
 VOLUMES = "v"
+# The last part of any name on a pool, of a caller's or of our own making.
+OBJECT_LEAF_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 HASHED_LEAF_HEX_DIGITS = 32
 
 _PLAIN_LEAF = re.compile(LEAF_PATTERN, re.ASCII)
 _TOMBSTONE = re.compile(r"v/D-[0-9a-f]{16}", re.ASCII)
 _EPHEMERAL = re.compile(r"v/E-[0-9a-f]{32}", re.ASCII)
+
+
+class InvalidNameError(InvalidRequestError):
+    """The text is not the name of a dataset or snapshot that a pool could hold."""
 
 
 def leaf_of(csi_name: str) -> str:

@@ -14,6 +14,9 @@ from csi_zfs.domain.errors import InvalidRequestError
 MAX_ID_BYTES = 89
 # With the longest leaves below it, a path must stay under the 255 bytes that ZFS allows.
 MAX_POOL_PARENT_BYTES = 120
+_COMPONENT = r"[A-Za-z0-9][A-Za-z0-9_.:-]*"
+# `<zpool>/<dataset>`: the parent of a pool on OpenZFS.
+POOL_PARENT_PATTERN = rf"{_COMPONENT}(?:/{_COMPONENT})+"
 LEAF_PATTERN = r"[a-z0-9][a-z0-9._-]{0,47}"
 HEX16_PATTERN = r"[0-9a-f]{16}"
 

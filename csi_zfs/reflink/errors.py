@@ -5,16 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from csi_zfs.datasets.api import PoolFullError, PoolUnavailableError, RecordCorruptError
-from csi_zfs.domain.errors import CsiZfsError, InvalidRequestError, OutOfRangeError
-
-
-class InvalidNameError(InvalidRequestError):
-    """The text is not the name of a dataset or snapshot that this engine could hold."""
-
-
-class CloneTooSmallError(OutOfRangeError):
-    """A clone cannot be smaller than what it is a copy of."""
-
+from csi_zfs.domain.errors import CsiZfsError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DAMAGED_OBJECT = {errno.ELOOP, errno.ENOTDIR, errno.EISDIR}

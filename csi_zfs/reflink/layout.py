@@ -14,16 +14,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from csi_zfs.datasets.names import VOLUMES, split_snapshot
-from csi_zfs.reflink.errors import InvalidNameError
+from csi_zfs.datasets.names import (
+    OBJECT_LEAF_PATTERN,
+    VOLUMES,
+    InvalidNameError,
+    split_snapshot,
+)
 
 IMAGE = "image"
 RECORD = "record.json"
 SNAPSHOT_MARK = "@"
 
-_LEAF = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
-_DATASET = re.compile(rf"{VOLUMES}/{_LEAF}", re.ASCII)
-_SNAPSHOT = re.compile(rf"{VOLUMES}/{_LEAF}@{_LEAF}", re.ASCII)
+_DATASET = re.compile(rf"{VOLUMES}/{OBJECT_LEAF_PATTERN}", re.ASCII)
+_SNAPSHOT = re.compile(rf"{VOLUMES}/{OBJECT_LEAF_PATTERN}@{OBJECT_LEAF_PATTERN}", re.ASCII)
 
 
 @dataclass(frozen=True)

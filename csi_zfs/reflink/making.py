@@ -4,10 +4,15 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from csi_zfs.datasets.admission import Claim
-from csi_zfs.datasets.api import Dataset, DatasetKind, NewDataset, UnsupportedFeatureError
+from csi_zfs.datasets.api import (
+    CloneTooSmallError,
+    Dataset,
+    DatasetKind,
+    NewDataset,
+    UnsupportedFeatureError,
+)
 from csi_zfs.domain.sizes import format_size
 from csi_zfs.reflink.engine import Engine, new_uid
-from csi_zfs.reflink.errors import CloneTooSmallError
 from csi_zfs.reflink.layout import IMAGE
 from csi_zfs.reflink.records import encode_dataset
 

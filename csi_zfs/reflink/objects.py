@@ -12,8 +12,7 @@ from csi_zfs.datasets.api import (
     DatasetSnapshot,
     RecordCorruptError,
 )
-from csi_zfs.datasets.names import dataset_of, snapshot_of
-from csi_zfs.reflink.errors import InvalidNameError
+from csi_zfs.datasets.names import InvalidNameError, dataset_of, snapshot_of
 from csi_zfs.reflink.kernel import read_small
 from csi_zfs.reflink.layout import RECORD, SNAPSHOT_MARK, place_of_dataset, place_of_snapshot
 from csi_zfs.reflink.records import (

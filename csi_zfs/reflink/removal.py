@@ -11,9 +11,8 @@ from csi_zfs.datasets.api import (
     HasDependentsError,
     SnapshotHeldError,
 )
-from csi_zfs.datasets.names import is_tombstone
+from csi_zfs.datasets.names import InvalidNameError, is_tombstone
 from csi_zfs.reflink.engine import Engine
-from csi_zfs.reflink.errors import InvalidNameError
 from csi_zfs.reflink.kernel import held_alone
 from csi_zfs.reflink.layout import IMAGE
 

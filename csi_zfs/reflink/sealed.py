@@ -8,8 +8,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from csi_zfs.datasets.api import RecordCorruptError
-from csi_zfs.domain.errors import InvalidRequestError
+from csi_zfs.datasets.api import RecordCorruptError, RecordTooLargeError
 from csi_zfs.domain.ids import HEX16_PATTERN
 from csi_zfs.system.digest import hex_digest_of
 
@@ -19,10 +18,6 @@ MAX_BYTES = 4 * 1024 * 1024
 _HEX16 = re.compile(HEX16_PATTERN, re.ASCII)
 # Made once: `json.dumps` with options makes an encoder at each call.
 _encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
-
-
-class RecordTooLargeError(InvalidRequestError):
-    """The properties are more than a record can hold."""
 
 
 def seal(fields: Mapping[str, object]) -> bytes:

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from csi_zfs.domain.ids import MAX_POOL_PARENT_BYTES
+from csi_zfs.domain.ids import MAX_POOL_PARENT_BYTES, POOL_PARENT_PATTERN
 from csi_zfs.domain.sizes import MAX_BYTES, MIB, InvalidSizeError, format_size, parse_size
 from csi_zfs.settings.kinds import (
     InvalidValueError,
@@ -83,8 +83,7 @@ POOL_NAME = text_like(
 DIRECTORY = absolute_path("the path of a directory", 4095)
 POOL_PATH = absolute_path("the path of a pool's directory", MAX_POOL_PARENT_BYTES)
 
-_COMPONENT = r"[A-Za-z0-9][A-Za-z0-9_.:-]*"
-_DATASET = re.compile(rf"{_COMPONENT}(/{_COMPONENT})+", re.ASCII)
+_DATASET = re.compile(POOL_PARENT_PATTERN, re.ASCII)
 
 
 def _parse_dataset(value: object) -> str:

@@ -6,17 +6,17 @@ from csi_zfs.datasets.api import DatasetBusyError
 from csi_zfs.system.clock import Clock
 
 # A pod or a mount keeps it open for longer.
-ATTEMPTS = 20
-PAUSE_S = 0.1
+_ATTEMPTS = 20
+_PAUSE_S = 0.1
 
 
 def when_closed(clock: Clock, attempt: Callable[[], object]) -> None:
     """Do what needs that nobody has the dataset open; `DatasetBusyError` after two seconds."""
-    for _ in range(ATTEMPTS - 1):
+    for _ in range(_ATTEMPTS - 1):
         try:
             attempt()
         except DatasetBusyError:
-            clock.wait(PAUSE_S)
+            clock.wait(_PAUSE_S)
         else:
             return
     attempt()

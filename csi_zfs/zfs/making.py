@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from csi_zfs.datasets.admission import Claim
 from csi_zfs.datasets.api import (
+    CloneTooSmallError,
     Dataset,
     DatasetExistsError,
     DatasetKind,
@@ -17,7 +18,6 @@ from csi_zfs.datasets.api import (
     UnsupportedFeatureError,
 )
 from csi_zfs.datasets.names import deferred_snapshot_leaf, snapshot_of, split_snapshot
-from csi_zfs.domain.errors import OutOfRangeError
 from csi_zfs.domain.sizes import format_size
 from csi_zfs.zfs.engine import Engine, new_uid, size_properties
 from csi_zfs.zfs.finishing import finish_creation
@@ -32,10 +32,6 @@ from csi_zfs.zfs.records import encode_dataset, encode_snapshot
 from csi_zfs.zfs.undoing import take_back
 
 _NOTHING_KEPT: Mapping[str, str] = MappingProxyType({})
-
-
-class CloneTooSmallError(OutOfRangeError):
-    """A clone cannot be smaller than its source."""
 
 
 @dataclass(frozen=True, slots=True)

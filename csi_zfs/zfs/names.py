@@ -2,15 +2,9 @@
 
 import re
 
-from csi_zfs.datasets.names import VOLUMES
-from csi_zfs.domain.errors import InvalidRequestError
+from csi_zfs.datasets.names import OBJECT_LEAF_PATTERN, VOLUMES, InvalidNameError
 
-_LEAF = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
-_OBJECT = re.compile(rf"{VOLUMES}/{_LEAF}(?:@{_LEAF})?", re.ASCII)
-
-
-class InvalidNameError(InvalidRequestError):
-    """The name is none of a dataset or snapshot of ours."""
+_OBJECT = re.compile(rf"{VOLUMES}/{OBJECT_LEAF_PATTERN}(?:@{OBJECT_LEAF_PATTERN})?", re.ASCII)
 
 
 def require_object_name(name: str) -> str:

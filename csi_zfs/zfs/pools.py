@@ -18,6 +18,7 @@ from csi_zfs.datasets.api import (
 )
 from csi_zfs.datasets.names import VOLUMES
 from csi_zfs.domain.errors import InvalidRequestError
+from csi_zfs.domain.ids import MAX_POOL_PARENT_BYTES, POOL_PARENT_PATTERN
 from csi_zfs.system.clock import Clock, SystemClock
 from csi_zfs.system.runner import Runner, SystemRunner
 from csi_zfs.zfs.command import NativeProperties
@@ -34,10 +35,7 @@ from csi_zfs.zfs.reservation import ParityVdev
 from csi_zfs.zfs.space import Space
 from csi_zfs.zfs.vdevs import parity_vdevs
 
-# So that the whole path of every snapshot stays under ZFS's 255 bytes.
-MAX_PARENT_BYTES = 120
-_COMPONENT = r"[A-Za-z0-9][A-Za-z0-9_.:-]*"
-_PARENT = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})+", re.ASCII)
+_PARENT = re.compile(POOL_PARENT_PATTERN, re.ASCII)
 
 # Kernel values.  Snapshots have no devices, which would keep them busy.  A zvol's device shows its
 # bytes alone: the host looks for no partitions in what a pod wrote.  Inherited, because to set it
@@ -62,10 +60,10 @@ class Doors:
 
 def require_parent_name(parent: str) -> str:
     """The same name; raises `ParentNameError`."""
-    if _PARENT.fullmatch(parent) is None or len(parent) > MAX_PARENT_BYTES:
+    if _PARENT.fullmatch(parent) is None or len(parent) > MAX_POOL_PARENT_BYTES:
         raise ParentNameError(
-            f"{parent[:MAX_PARENT_BYTES]!r} is not <pool>/<dataset> of at most "
-            f"{MAX_PARENT_BYTES} bytes"
+            f"{parent[:MAX_POOL_PARENT_BYTES]!r} is not <pool>/<dataset> of at most "
+            f"{MAX_POOL_PARENT_BYTES} bytes"
         )
     return parent
 

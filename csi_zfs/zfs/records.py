@@ -14,8 +14,13 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from csi_zfs.datasets.api import Dataset, DatasetKind, DatasetSnapshot, RecordCorruptError
-from csi_zfs.domain.errors import InvalidRequestError
+from csi_zfs.datasets.api import (
+    Dataset,
+    DatasetKind,
+    DatasetSnapshot,
+    RecordCorruptError,
+    RecordTooLargeError,
+)
 from csi_zfs.domain.ids import HEX16_PATTERN
 from csi_zfs.system.digest import hex_digest_of
 
@@ -41,10 +46,6 @@ _SNAPSHOT_KEYS = frozenset(
 _DATASET_KEYS = _SNAPSHOT_KEYS | {"is_clone", "properties"}
 # Made once: `json.dumps` with options makes an encoder at each call.
 _encode = json.JSONEncoder(ensure_ascii=True, sort_keys=True, separators=(",", ":")).encode
-
-
-class RecordTooLargeError(InvalidRequestError):
-    """The properties are more than a record can hold."""
 
 
 def encode_dataset(dataset: Dataset) -> dict[str, str]:

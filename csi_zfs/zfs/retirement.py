@@ -9,11 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from csi_zfs.datasets.api import Dataset, DatasetBusyError, DatasetKind, DatasetNotFoundError
-from csi_zfs.datasets.names import is_tombstone
-from csi_zfs.zfs.closing import ATTEMPTS, PAUSE_S
+from csi_zfs.datasets.names import InvalidNameError, is_tombstone
+from csi_zfs.zfs.closing import when_closed
 from csi_zfs.zfs.engine import Engine
 from csi_zfs.zfs.making import require_free
-from csi_zfs.zfs.names import InvalidNameError
 
 _HIDDEN = {"mountpoint": "none", "readonly": "on"}
 
@@ -79,8 +78,8 @@ def _device_taken_away(engine: Engine, name: str) -> Iterator[None]:
 
 
 def _await_end(engine: Engine, device: Path, name: str) -> None:
-    for _ in range(ATTEMPTS):
-        if engine.devices.is_gone(device, engine.home.full(name)):
-            return
-        engine.clock.wait(PAUSE_S)
-    raise DatasetBusyError(f"{name} is open: {device} is in use")
+    def require_gone() -> None:
+        if not engine.devices.is_gone(device, engine.home.full(name)):
+            raise DatasetBusyError(f"{name} is open: {device} is in use")
+
+    when_closed(engine.clock, require_gone)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from csi_zfs.datasets.names import (
+    InvalidNameError,
     dataset_of,
     deferred_snapshot_leaf,
     ephemeral_of,
@@ -12,7 +13,6 @@ from csi_zfs.datasets.names import (
     snapshot_of,
     tombstone_of,
 )
-from csi_zfs.reflink.errors import InvalidNameError
 from csi_zfs.reflink.layout import Layout
 
 LAYOUT = Layout(Path("/pool"))

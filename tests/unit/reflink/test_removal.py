@@ -13,10 +13,9 @@ from csi_zfs.datasets.api import (
     NewDataset,
     NewSnapshot,
 )
-from csi_zfs.datasets.names import tombstone_of
+from csi_zfs.datasets.names import InvalidNameError, tombstone_of
 from csi_zfs.domain.sizes import MIB
 from csi_zfs.reflink.datasets import ReflinkDatasets
-from csi_zfs.reflink.errors import InvalidNameError
 from csi_zfs.reflink.place import Tools
 from csi_zfs.reflink.pools import open_pool
 from tests.support.clock import FakeClock

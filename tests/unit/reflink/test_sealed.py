@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from csi_zfs.datasets.api import RecordCorruptError
+from csi_zfs.datasets.api import RecordCorruptError, RecordTooLargeError
 from csi_zfs.reflink import sealed
-from csi_zfs.reflink.sealed import RecordTooLargeError, SealedFields, seal
+from csi_zfs.reflink.sealed import SealedFields, seal
 from csi_zfs.system.digest import hex_digest_of
 
 FIELDS: dict[str, object] = {

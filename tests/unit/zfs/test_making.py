@@ -10,10 +10,9 @@ from csi_zfs.datasets.api import (
     NewSnapshot,
     PoolFullError,
 )
-from csi_zfs.datasets.names import tombstone_of
+from csi_zfs.datasets.names import InvalidNameError, tombstone_of
 from csi_zfs.domain.sizes import GIB, MIB
 from csi_zfs.zfs.datasets import LibzfsCoreDatasets
-from csi_zfs.zfs.names import InvalidNameError
 from csi_zfs.zfs.pools import open_pool
 from tests.support.zfs_fake_pools import PARENT, FakeZfs, write
 

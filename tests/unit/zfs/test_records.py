@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from csi_zfs.datasets.api import Dataset, DatasetKind, DatasetSnapshot, RecordCorruptError
+from csi_zfs.datasets.api import (
+    Dataset,
+    DatasetKind,
+    DatasetSnapshot,
+    RecordCorruptError,
+    RecordTooLargeError,
+)
 from csi_zfs.system.digest import hex_digest_of
 from csi_zfs.zfs.records import (
     DATASET_PROPERTY,
@@ -15,7 +21,6 @@ from csi_zfs.zfs.records import (
     MAX_PARTS,
     SNAPSHOT_PROPERTY,
     UNREAD_ORIGIN,
-    RecordTooLargeError,
     encode_dataset,
     encode_snapshot,
     further_properties,

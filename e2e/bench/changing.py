@@ -6,11 +6,11 @@ from csi_zfs.domain.sizes import MIB
 from csi_zfs.rpc.generated import csi_pb2
 from e2e.bench.stand import Stand
 from e2e.bench.ways import Commands
-from e2e.zfs.commands import run
 from tests.bench import messages
 from tests.bench.bare import timed
 from tests.bench.figures import Figure, Series, Target
 from tests.bench.rendering import milliseconds
+from tests.support.commands import run
 
 _MODIFY = "/csi.v1.Controller/ControllerModifyVolume"
 _EXPAND = "/csi.v1.Controller/ControllerExpandVolume"

@@ -6,11 +6,11 @@ from functools import partial
 from csi_zfs.rpc.generated import csi_pb2
 from e2e.bench.stand import Stand
 from e2e.bench.ways import Commands
-from e2e.zfs.commands import run
 from tests.bench import messages
 from tests.bench.bare import timed
 from tests.bench.figures import Batch, Figure, Series, Table, Target
 from tests.bench.rendering import milliseconds
+from tests.support.commands import run
 
 MEMBERS = 20
 _CREATE = "/csi.v1.GroupController/CreateVolumeGroupSnapshot"

@@ -10,10 +10,10 @@ from csi_zfs.system.clock import SystemClock
 from csi_zfs.system.runner import SystemRunner
 from csi_zfs.zfs.records import DATASET_PROPERTY
 from e2e.bench.stand import POOL_NAME, Stand
-from e2e.zfs.commands import run
 from tests.bench.bare import timed
 from tests.bench.figures import Figure, Series, Target
 from tests.bench.rendering import milliseconds
+from tests.support.commands import run
 
 # A reading takes as long as many calls.
 _ROUNDS = 3

@@ -9,9 +9,9 @@ from functools import cache
 from pathlib import Path
 
 from csi_zfs.datasets.names import VOLUMES
-from e2e.zfs.commands import run
 from tests.bench import messages
 from tests.bench.load import Load
+from tests.support.commands import run
 from tests.support.process import DriverPaths, run_command, running_driver, write_settings
 
 POOL_NAME = "tank"

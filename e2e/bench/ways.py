@@ -10,11 +10,11 @@ from csi_zfs.domain.sizes import MIB
 from csi_zfs.zfs.binding import DirectLibzfsCore
 from csi_zfs.zfs.records import DATASET_PROPERTY, SNAPSHOT_PROPERTY
 from e2e.bench.stand import Stand, settle
-from e2e.zfs.commands import run
 from tests.bench import messages
 from tests.bench.bare import RECORD, timed
 from tests.bench.cycle import Cycle
 from tests.bench.figures import Batch
+from tests.support.commands import run
 
 CREATE = "CreateVolume"
 SNAPSHOT = "CreateSnapshot"

@@ -2,14 +2,14 @@
 
 import importlib
 import os
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-from e2e.zfs.commands import run
+from csi_zfs.zfs.binding import DirectLibzfsCore
+from tests.support.zfs_pools import made_zpool
 
 _MODULE_VERSION = Path("/sys/module/zfs/version")
 _POOL_BYTES = 2 << 30
@@ -39,13 +39,6 @@ def fixture_lzc() -> ModuleType:
 @pytest.fixture(scope="module", name="zpool")
 def fixture_zpool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The name of a pool of its own for a test module, on a sparse file; gone afterwards."""
-    name = f"e2e-{uuid.uuid4().hex[:12]}"
-    file = tmp_path_factory.mktemp("zpool") / "vdev"
-    with file.open("wb") as vdev:
-        vdev.truncate(_POOL_BYTES)
-    run("zpool", "create", "-O", "mountpoint=none", name, str(file))
-    try:
-        yield name
-    finally:
-        run("zpool", "destroy", "-f", name)
-        file.unlink()
+    directory = tmp_path_factory.mktemp("zpool")
+    with made_zpool(directory, DirectLibzfsCore(), size_bytes=_POOL_BYTES) as zpool:
+        yield zpool.name

@@ -10,7 +10,7 @@ from csi_zfs.domain.sizes import MIB
 from csi_zfs.zfs.binding import DirectLibzfsCore
 from csi_zfs.zfs.datasets import LibzfsCoreDatasets
 from csi_zfs.zfs.pools import Doors, create_pool, open_pool
-from e2e.zfs.commands import run
+from tests.support.commands import run
 
 NEW = NewDataset("v/a", 8 * MIB, is_thick=True, properties={"compression": "zstd"})
 

@@ -19,7 +19,7 @@ from e2e.demo.steps.devices import play_devices
 from e2e.demo.steps.documents import play_documents
 from e2e.demo.steps.groups import play_groups
 from e2e.demo.table import StepTable
-from e2e.zfs.commands import run
+from tests.support.commands import run
 from tests.support.csi_messages import from_snapshot, from_volume, mount_capability
 from tests.support.leftovers import find_leftovers, scratch_directory
 from tests.support.orchestrator import Orchestrator

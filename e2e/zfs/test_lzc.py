@@ -25,7 +25,7 @@ from csi_zfs.zfs.module_version import require_served_module
 from csi_zfs.zfs.pool_state import PoolState, PoolStates
 from csi_zfs.zfs.pool_status import read_status
 from csi_zfs.zfs.remote import RemoteLibzfsCore
-from e2e.zfs.commands import run
+from tests.support.commands import run
 
 KEY = bytes(range(32))
 ENCRYPTED: Properties = {"encryption": 8, "keyformat": 1, "keylocation": "prompt"}

@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from e2e.zfs.commands import run
+from tests.support.commands import run
 
 SERVED = ("2.3.",)
 USER_PROPERTY = b"io.csi-zfs:words"

@@ -29,7 +29,7 @@ from csi_zfs.zfs.records import (
     parse_dataset,
 )
 from csi_zfs.zfs.reservation import ParityVdev, parity_vdev, refreservation_bytes
-from e2e.zfs.commands import run
+from tests.support.commands import run
 
 LZC_TYPES = {DatasetKind.FILESYSTEM: "zfs", DatasetKind.ZVOL: "zvol"}
 # No device for zvols that nobody opens: udev would keep them busy.

@@ -18,11 +18,11 @@ from csi_zfs.system.state_files import StateDirectory
 from csi_zfs.zfs.binding import DirectLibzfsCore
 from csi_zfs.zfs.pools import Doors, create_pool, open_pool
 from e2e.vm.programs import PROGRAMS_IN_GUEST
-from e2e.zfs.commands import run
 from tests.sanity import output
 from tests.sanity.report import faults
 from tests.sanity.skips import EVERYWHERE
 from tests.sanity.suite import CANARY, VARIANTS, Suite, Variant
+from tests.support.commands import run
 from tests.support.leftovers import files_below, scratch_directory
 
 BINARY = Path(PROGRAMS_IN_GUEST, "csi-sanity")

@@ -5,7 +5,6 @@ a parent of its own, with a quota that makes it a small pool.
 """
 
 import os
-import subprocess
 import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -22,9 +21,9 @@ from csi_zfs.zfs.datasets import LibzfsCoreDatasets
 from csi_zfs.zfs.lzc import LibzfsCore
 from csi_zfs.zfs.pools import Doors, create_pool, open_pool
 from csi_zfs.zfs.records import DATASET_PROPERTY, SNAPSHOT_PROPERTY
+from tests.support.commands import run
 from tests.support.pools import PoolUnderTest
 
-_COMMAND_LIMIT_S = 60
 # Sparse; what the tests reserve stays reserved until the end.
 _ZPOOL_BYTES = 256 * GIB
 
@@ -165,21 +164,14 @@ def _opened(path: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def run(*command: str) -> str:
-    """Run one command; a failure fails the test, with what it said."""
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=_COMMAND_LIMIT_S, check=False
-    )
-    assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
-    return done.stdout
-
-
 @contextmanager
-def made_zpool(directory: Path, core: LibzfsCore) -> Iterator[Zpool]:
+def made_zpool(
+    directory: Path, core: LibzfsCore, *, size_bytes: int = _ZPOOL_BYTES
+) -> Iterator[Zpool]:
     """A zpool on a sparse file below `directory`; gone afterwards."""
     zpool = Zpool(f"tests-{uuid.uuid4().hex[:12]}", directory / "vdev", core)
     with zpool.file.open("wb") as vdev:
-        vdev.truncate(_ZPOOL_BYTES)
+        vdev.truncate(size_bytes)
     run("zpool", "create", "-O", "mountpoint=none", zpool.name, str(zpool.file))
     try:
         yield zpool

@@ -17,8 +17,8 @@ from csi_zfs.system.files import write_all
 from csi_zfs.system.runner import Runner
 from csi_zfs.zfs.devices import ZvolDevices
 from csi_zfs.zfs.lzc import LibzfsCore, LzcError, ProgramValue, Properties
+from tests.support.commands import run
 from tests.support.zfs_fake_pools import FakeZfs, write
-from tests.support.zfs_pools import run
 
 ZVOL, FILESYSTEM = DatasetKind.ZVOL, DatasetKind.FILESYSTEM
 VOLMODE_DEV, VOLMODE_NONE = 2, 3

@@ -1,4 +1,4 @@
-"""Commands of the machine that tests of real OpenZFS start."""
+"""Commands of the machine that tests start."""
 
 import subprocess
 

@@ -19,6 +19,7 @@ from csi_zfs.rpc.metrics import Metrics
 from csi_zfs.rpc.monitoring import MonitoringServer
 from csi_zfs.rpc.server import CsiServer
 from csi_zfs.settings import Settings
+from csi_zfs.settings.environment import host_name
 from csi_zfs.system.logs import LogFormat, configure_logging
 from csi_zfs.system.runner import Runner, SystemRunner
 from csi_zfs.system.state_files import StateDirectory
@@ -108,7 +109,8 @@ def _engines(settings: Settings, machine: Machine, metrics: Metrics, stack: Exit
     # The mounter first: a wrong directory ends the start before any pool is mounted.
     runner = SystemRunner(default_timeout_s=settings.command_timeout_s)
     mounter = machine.make_mounter(runner, settings.kubelet_dir)
-    opened = open_pools(settings.pools, Opener(machine.tools, stack).open)
+    owner = f"{settings.node_id} on {host_name()}"
+    opened = open_pools(settings.pools, Opener(machine.tools, stack, owner).open)
     return Engines(
         pools=opened.pools,
         away_pool_names=opened.away_names,

@@ -1,7 +1,8 @@
 """Opening the pools of the settings: those that can be opened, and the names of the others."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from csi_zfs.datasets.api import DatasetManager
 from csi_zfs.domain.errors import CsiZfsError
 from csi_zfs.reflink.place import Tools
 from csi_zfs.reflink.pools import open_pool
+from csi_zfs.services.pools import SamePoolError
 from csi_zfs.settings import PoolSettings
 
 if TYPE_CHECKING:
@@ -20,19 +22,21 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Opener:
-    """Opens pools of both kinds; `stack` closes them, and what they stand on.
+    """Opens pools of both kinds, each for one driver; `stack` closes them, and what they stand on.
 
-    `openzfs` is made when the first pool needs it: a machine without one loads nothing of it.
+    `owner` is who serves them: the node and the machine.  `openzfs` is made when the first pool
+    needs it: a machine without one loads nothing of it.
     """
 
     tools: Tools
     stack: ExitStack
+    owner: str = ""
     openzfs: "OpenZfs | None" = field(default=None)
 
     def open(self, pool: PoolSettings) -> DatasetManager:
         """Open one pool; raises as the `open_pool` of its engine does."""
         if pool.path is None:
-            return self._opened_openzfs().open(pool)
+            return self._opened_openzfs().serve(pool)
         opened = open_pool(
             pool.path,
             name=pool.name,
@@ -47,7 +51,7 @@ class Opener:
         if self.openzfs is None:
             from csi_zfs.app.openzfs import OpenZfs  # noqa: PLC0415 - see the class
 
-            self.openzfs = OpenZfs(self.tools.runner, self.tools.clock)
+            self.openzfs = OpenZfs(self.tools.runner, self.tools.clock, owner=self.owner)
             self.stack.callback(self.openzfs.close)
         return self.openzfs
 
@@ -65,17 +69,37 @@ def open_pools(
 ) -> OpenedPools:
     """Open the pools that can be opened; raises what the first one raised if none of them can.
 
-    One bad disk must not keep the volumes of the others from being served and let go of.
+    One bad disk, or a copy of one, must not keep the volumes of the others from being served and
+    let go of.
     """
-    opened: list[DatasetManager] = []
+    opened: dict[str, DatasetManager] = {}
     failures: dict[str, CsiZfsError] = {}
     for pool in pools:
         try:
-            opened.append(open_one(pool))
+            opened[pool.name] = open_one(pool)
         except CsiZfsError as exc:
             failures[pool.name] = exc
+    for name, same in _copies_in(opened).items():
+        failures[name] = same
+        del opened[name]
     if not opened:
         raise next(iter(failures.values()))
     for name, failure in failures.items():
         log.error("pool %s is not served until the driver is restarted: %s", name, failure)
-    return OpenedPools(opened, list(failures))
+    return OpenedPools(list(opened.values()), list(failures))
+
+
+def _copies_in(opened: Mapping[str, DatasetManager]) -> dict[str, SamePoolError]:
+    """Pools with one id, each with why it is not served: nobody can say which of them is meant."""
+    names_of = defaultdict(list)
+    for name, pool in opened.items():
+        names_of[pool.pool_id].append(name)
+    return {
+        name: SamePoolError(
+            f"pools {' and '.join(names)} have the same id {pool_id}: one is a copy of the other,"
+            " serve only one of them"
+        )
+        for pool_id, names in names_of.items()
+        if len(names) > 1
+        for name in names
+    }

@@ -1,6 +1,7 @@
 """Pools on OpenZFS: made, opened, shown; loaded only where there are any."""
 
 import importlib.util
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from csi_zfs.zfs.module_version import MODULE_VERSION, SERVED_SERIES, require_se
 from csi_zfs.zfs.pool_state import PoolState, PoolStates
 from csi_zfs.zfs.pools import Doors, create_pool, open_pool
 from csi_zfs.zfs.remote import RemoteLibzfsCore
+from csi_zfs.zfs.serving import Lease
 
 LIBRARY = "libzfs_core"
 _SERIES = ".".join(map(str, SERVED_SERIES))
@@ -42,10 +44,12 @@ class Installed:
     Attributes:
         module_version: where the kernel says which module it has loaded.
         library: the Python package through which the driver calls it.
+        control: the kernel's device for all of it.
     """
 
     module_version: Path = MODULE_VERSION
     library: str = LIBRARY
+    control: Path = Path("/dev/zfs")
 
     def require(self) -> None:
         """Raise `OpenZfsMissingError` where something is missing."""
@@ -61,19 +65,46 @@ class Installed:
                 f" {_SERIES}) where the driver's Python looks"
             )
 
+    def open_control(self) -> int:
+        """A descriptor of the device, the caller's to close; raises `OpenZfsMissingError`."""
+        try:
+            return os.open(self.control, os.O_RDWR | os.O_CLOEXEC)
+        except OSError as exc:
+            raise OpenZfsMissingError(f"{self.control} cannot be opened: {exc.strerror}") from exc
+
 
 STATES = PoolStates()
 INSTALLED = Installed()
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """The way to one zpool.
+
+    Both this process and its helper have `control` open.  The helper lets go of it last, since that
+    gives up the leases, and so never comes back from a pool that is suspended.
+    """
+
+    core: RemoteLibzfsCore
+    control: int
+
+    def close(self) -> None:
+        os.close(self.control)
+        self.core.close()
+
+
 class OpenZfs:
-    """The zpools of this machine, each through a helper process of its own.  Not thread-safe."""
+    """The zpools of this machine, each through a helper process of its own.  Not thread-safe.
+
+    `owner` is who serves pools: the node and the machine.
+    """
 
     def __init__(
         self,
         runner: Runner,
         clock: Clock,
         *,
+        owner: str = "",
         states: PoolStates = STATES,
         installed: Installed = INSTALLED,
     ) -> None:
@@ -82,12 +113,13 @@ class OpenZfs:
         self._clock = clock
         self._states = states
         self._installed = installed
-        self._cores: dict[str, RemoteLibzfsCore] = {}
+        self._owner = owner
+        self._ways: dict[str, _Way] = {}
 
     def close(self) -> None:
-        """End the helper processes."""
-        for core in self._cores.values():
-            core.close()
+        """End the helper processes, and serve no pool any more."""
+        for way in self._ways.values():
+            way.close()
 
     def create(self, dataset: str) -> str:
         """Make a pool below a dataset, which is made where it is missing; returns the pool's id.
@@ -106,14 +138,19 @@ class OpenZfs:
         return create_pool(dataset, doors)
 
     def open(self, pool: PoolSettings) -> LibzfsCoreDatasets:
-        """Open a pool; raises as `create`, and where there is none below its dataset."""
-        return open_pool(
-            pool.dataset,
-            name=pool.name,
-            doors=self._doors_to(pool.dataset),
-            thin_ratio=pool.thin_ratio,
-            reserve_percent=pool.reserve_percent,
-        )
+        """Open a pool to look at it, also while a driver serves it.
+
+        Raises as `create`, and where there is none below its dataset.
+        """
+        return self._open(pool)
+
+    def serve(self, pool: PoolSettings) -> LibzfsCoreDatasets:
+        """Open a pool, and keep other drivers off it until `close` or the end of the process.
+
+        Raises as `open`, and `PoolServedElsewhereError`.
+        """
+        control = self._way_to(zpool_name_of(pool.dataset)).control
+        return self._open(pool, Lease(control, self._owner))
 
     def status(self, pool: PoolSettings) -> PoolStatus:
         """Look at a pool, also while a driver serves it; raises as `open` does."""
@@ -123,18 +160,31 @@ class OpenZfs:
         """What the kernel says of the zpool of a dataset; never waits."""
         return self._states.read(zpool_name_of(dataset))
 
+    def _open(self, pool: PoolSettings, lease: Lease | None = None) -> LibzfsCoreDatasets:
+        return open_pool(
+            pool.dataset,
+            name=pool.name,
+            doors=self._doors_to(pool.dataset),
+            thin_ratio=pool.thin_ratio,
+            reserve_percent=pool.reserve_percent,
+            lease=lease,
+        )
+
     def _doors_to(self, dataset: str) -> Doors:
+        return Doors(self._way_to(zpool_name_of(dataset)).core, self._runner, self._clock)
+
+    def _way_to(self, zpool_name: str) -> _Way:
         self._installed.require()
-        zpool_name = zpool_name_of(dataset)
         if self._states.read(zpool_name) is PoolState.NOT_IMPORTED:
             raise ZpoolNotImportedError(
                 f"zpool {zpool_name} is not imported: run `zpool import {zpool_name}`, or make it"
                 " with `zpool create`"
             )
-        if zpool_name not in self._cores:
-            calls = Calls(states=self._states, clock=self._clock)
-            self._cores[zpool_name] = RemoteLibzfsCore(calls)
-        return Doors(self._cores[zpool_name], self._runner, self._clock)
+        if zpool_name not in self._ways:
+            control = self._installed.open_control()
+            calls = Calls(states=self._states, clock=self._clock, kept=[control])
+            self._ways[zpool_name] = _Way(RemoteLibzfsCore(calls), control)
+        return self._ways[zpool_name]
 
 
 def described(pool: PoolSettings, manager: DatasetManager, state: PoolState) -> PoolStatus:

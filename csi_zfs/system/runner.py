@@ -107,13 +107,13 @@ class Companion:
     What it prints on its standard error goes to the driver's.
     """
 
-    def __init__(self, argv: Sequence[str], *, descriptor: int) -> None:
-        """Start it; it inherits `descriptor`, under the same number, and no other.
+    def __init__(self, argv: Sequence[str], *, descriptors: Sequence[int]) -> None:
+        """Start it; it inherits these descriptors, under the same numbers, and no others.
 
         Raises:
             CommandMissingError: there is no such program.
         """
-        self._process = _opened(argv, stdout=subprocess.DEVNULL, pass_fds=(descriptor,))
+        self._process = _opened(argv, stdout=subprocess.DEVNULL, pass_fds=descriptors)
 
     @property
     def pid(self) -> int:

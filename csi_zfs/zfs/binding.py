@@ -116,6 +116,13 @@ class DirectLibzfsCore:
         if number != errno.EEXIST:
             _check("hold", number or _first_errno(failed), [name], failed)
 
+    def hold_while_open(self, name: str, tag: str, descriptor: int) -> None:
+        """See `LibzfsCore`."""
+        failed: dict[bytes, object] = {}
+        with self._nvlist_out(failed) as errors:
+            number = self._lib.lzc_hold(self._nvlist({name: tag}), descriptor, errors)
+        _check("hold_while_open", number or _first_errno(failed), [name], failed)
+
     def release(self, name: str, tag: str) -> None:
         """See `LibzfsCore`."""
         failed: dict[bytes, object] = {}

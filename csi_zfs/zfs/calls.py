@@ -64,12 +64,17 @@ class Calls:
         clock: Clock,
         patience: Patience = DEFAULT_PATIENCE,
         command: Sequence[str] = WORKER,
+        kept: Sequence[int] = (),
     ) -> None:
-        """Start nothing yet; `command` is what runs in the helper process."""
+        """Start nothing yet.
+
+        `command` is what runs in the helper process, which has copies of the descriptors `kept`.
+        """
         self._states = states
         self._clock = clock
         self._patience = patience
         self._command = command
+        self._kept = tuple(kept)
         self._lock = threading.Lock()
         self._running: Helper | None = None
         self._stuck: defaultdict[str, list[Answer]] = defaultdict(list)
@@ -117,7 +122,7 @@ class Calls:
                 self._running.end()
                 self._running = None
             if self._running is None:
-                self._running = Helper(self._command)
+                self._running = Helper(self._command, kept=self._kept)
                 log.info("OpenZFS's helper process began", extra={"pid": self._running.pid})
             return self._running
 

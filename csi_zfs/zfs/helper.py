@@ -27,12 +27,15 @@ class HelperFailedError(OutcomeUnknownError):
 class Helper:
     """One helper process, from its start to its end.  Thread-safe."""
 
-    def __init__(self, command: Sequence[str]) -> None:
-        """Start it: `command`, with the number of its socket as the last word."""
+    def __init__(self, command: Sequence[str], *, kept: Sequence[int] = ()) -> None:
+        """Start it: `command`, with the number of its socket as the last word.
+
+        It has copies of the descriptors `kept` until its end.
+        """
         self._door, theirs = socket.socketpair()
         with theirs:
             words = [*command, str(theirs.fileno())]
-            self._process = Companion(words, descriptor=theirs.fileno())
+            self._process = Companion(words, descriptors=[theirs.fileno(), *kept])
         self._free: list[socket.socket] = []
         self._has_ended = False
         self._lock = threading.Lock()

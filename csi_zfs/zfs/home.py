@@ -31,12 +31,14 @@ class Home:
         pool_name: what settings and parameters call it.
         parent: the whole name of the parent dataset.
         pool_id: what the parent's local property says.
+        served_by: who changes it, as the parent's property has to say then; empty: anybody.
     """
 
     core: LibzfsCore
     pool_name: str
     parent: str
     pool_id: str
+    served_by: str = ""
 
     @property
     def zpool_name(self) -> str:
@@ -71,7 +73,12 @@ class Home:
             return found_of(returned, program, name or self.parent)
 
     def change(self, program: str, name: str = "", **arguments: ProgramValue) -> Found:
-        """Run a program in a transaction of its own; raises what its outcome says."""
+        """Run a program in a transaction of its own; raises what its outcome says.
+
+        `PoolServedElsewhereError` where another driver has taken the pool over.
+        """
+        if self.served_by:
+            arguments["served_by"] = self.served_by
         with translating(name or self.parent):
             returned = self.core.run_program(
                 self.zpool_name, source_of(program), self._arguments(name, arguments)

@@ -151,6 +151,14 @@ class LibzfsCore(Protocol):
     def hold(self, name: str, tag: str) -> None:
         """Keep a snapshot; repeating it is no error; ENOENT where the snapshot is missing."""
 
+    def hold_while_open(self, name: str, tag: str, descriptor: int) -> None:
+        """Keep a snapshot for as long as any copy of a descriptor of /dev/zfs is open.
+
+        So it goes with the last process that has one, however that ends, and at the latest with the
+        next import of the pool.  EEXIST: the tag holds the snapshot already, whoever set it.
+        ENOENT where the snapshot is missing; EBADF: it is no descriptor of /dev/zfs.
+        """
+
     def release(self, name: str, tag: str) -> None:
         """Take a hold away; a missing one is no error; ENOENT where the snapshot is missing.
 

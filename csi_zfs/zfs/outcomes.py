@@ -21,6 +21,10 @@ class RecordChangedError(OperationPendingError):
     """Somebody else changed the dataset or snapshot in this very moment: try again."""
 
 
+class PoolServedElsewhereError(PoolUnavailableError):
+    """Another driver serves the pool."""
+
+
 class SameTransactionError(OperationPendingError):
     """The dataset had a snapshot taken in the same transaction group: it can have one in each."""
 
@@ -40,6 +44,8 @@ def found_of(returned: ProgramValue, program: str, name: str) -> Found:
         raise LzcError(program, Found(returned)["errno"], [about])
     if outcome is Outcome.AGAIN:
         raise SameTransactionError(f"{about} comes too soon after another one: try again")
+    if outcome is Outcome.TAKEN:
+        raise PoolServedElsewhereError(f"another driver has taken over the pool of {name}")
     raise _error_of(outcome, name, about)
 
 

@@ -1,7 +1,9 @@
 """Making and opening pools: a parent dataset that says which pool it is.
 
 <parent>            io.csi-zfs:pool_id, set locally, never the pool's GUID, which copies share
+                    io.csi-zfs:served_by, who serves it, or did last
 <parent>/v          all datasets of ours
+<parent>/v@Served   held by who serves it
 """
 
 import re
@@ -32,6 +34,7 @@ from csi_zfs.zfs.objects import Objects
 from csi_zfs.zfs.outcomes import Found, found_of
 from csi_zfs.zfs.programs import source_of
 from csi_zfs.zfs.reservation import ParityVdev
+from csi_zfs.zfs.serving import Lease
 from csi_zfs.zfs.space import Space
 from csi_zfs.zfs.vdevs import parity_vdevs
 
@@ -92,16 +95,19 @@ def open_pool(
     doors: Doors,
     thin_ratio: float = 4.0,
     reserve_percent: int = 5,
+    lease: Lease | None = None,
 ) -> LibzfsCoreDatasets:
-    """Open a pool of ours.
+    """Open a pool of ours: to serve it, with a lease, or to look at it.
 
     Raises:
         InvalidPolicyError, ParentNameError: the options make no sense.
         PoolUnavailableError: there is none, or its zpool is not imported.
+        PoolServedElsewhereError: another driver serves it, and a lease is to be taken.
     """
     policy = Policy.of(thin_ratio=thin_ratio, reserve_percent=reserve_percent)
-    pool_id = _identified(doors.core, require_parent_name(parent))["pool_id"]
-    home = Home(doors.core, pool_name=name, parent=parent, pool_id=pool_id)
+    home = home_of(parent, name=name, core=doors.core)
+    if lease is not None:
+        home = lease.take(home, doors.clock)
     objects, vdevs = Objects(home), parity_vdevs(doors.runner, home.zpool_name)
     engine = Engine(
         home=home,
@@ -116,6 +122,12 @@ def open_pool(
         clock=doors.clock,
     )
     return LibzfsCoreDatasets(engine)
+
+
+def home_of(parent: str, *, name: str, core: LibzfsCore) -> Home:
+    """Where the datasets of a pool of ours are; raises as `open_pool` does."""
+    pool_id = _identified(core, require_parent_name(parent))["pool_id"]
+    return Home(core, pool_name=name, parent=parent, pool_id=pool_id)
 
 
 def _ensure_dataset(core: LibzfsCore, full_name: str, properties: Properties) -> None:

@@ -65,6 +65,10 @@ class RemoteLibzfsCore:
         """See `LibzfsCore`."""
         self._calls.make("hold", name, name=name, tag=tag)
 
+    def hold_while_open(self, name: str, tag: str, descriptor: int) -> None:
+        """See `LibzfsCore`; the helper process keeps no copy of it."""
+        self._calls.make("hold_while_open", name, name=name, tag=tag, descriptor=descriptor)
+
     def release(self, name: str, tag: str) -> None:
         """See `LibzfsCore`."""
         self._calls.make("release", name, name=name, tag=tag)

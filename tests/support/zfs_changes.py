@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from errno import EAGAIN, EBUSY, EEXIST, EINVAL, ENOENT, ENOSPC, ESRCH, EXDEV
+from errno import EAGAIN, EBADF, EBUSY, EEXIST, EINVAL, ENOENT, ENOSPC, ESRCH, EXDEV
 from functools import partial
 
 from csi_zfs.datasets.api import DatasetKind
@@ -149,6 +149,37 @@ def drop_unneeded(pool: FakeZpool, snapshot: FakeSnapshot) -> None:
     """Destroy a snapshot whose destroy was deferred, once nothing needs it."""
     if snapshot.is_deferred and not _is_needed(pool, snapshot):
         del snapshot.dataset.snapshots[snapshot.leaf]
+
+
+def hold_while_open(pool: FakeZpool, snapshot: FakeSnapshot, tag: str, descriptor: int) -> None:
+    """Hold a snapshot until the last copy of a descriptor is closed; EBADF, EEXIST."""
+    try:
+        key = pool.control.key_of(descriptor)
+    except (KeyError, OSError):
+        raise RefusedError(EBADF) from None
+    if tag in snapshot.holds:
+        raise RefusedError(EEXIST, {snapshot.name: EEXIST})
+    snapshot.holds[tag] = pool.now_s()
+    pool.holds_while_open.append((key, snapshot, tag))
+
+
+def drop_closed_holds(pool: FakeZpool) -> None:
+    """Release what was held by descriptors that are closed by now."""
+    _drop_holds(pool, lambda key: not pool.control.is_open(key))
+
+
+def drop_holds_at_import(pool: FakeZpool) -> None:
+    """Release all that was held by descriptors, open or not: an import remembers none."""
+    _drop_holds(pool, lambda _: True)
+
+
+def _drop_holds(pool: FakeZpool, is_over: Callable[[int], bool]) -> None:
+    for one in list(pool.holds_while_open):
+        key, snapshot, tag = one
+        if is_over(key):
+            pool.holds_while_open.remove(one)
+            snapshot.holds.pop(tag, None)
+            drop_unneeded(pool, snapshot)
 
 
 def rename(pool: FakeZpool, name: str, new_name: str) -> None:

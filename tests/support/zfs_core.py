@@ -131,6 +131,12 @@ class FakeLibzfsCore:
                 raise RefusedError(E2BIG, {name: E2BIG})
             snapshot.holds.setdefault(tag, pool.now_s())
 
+    def hold_while_open(self, name: str, tag: str, descriptor: int) -> None:
+        """See `LibzfsCore`."""
+        with self._calling("hold_while_open", [name]) as pool:
+            snapshot = self._snapshot(pool, name)
+            changes.hold_while_open(pool, snapshot, tag, descriptor)
+
     def release(self, name: str, tag: str) -> None:
         """See `LibzfsCore`."""
         with self._calling("release", [name]) as pool:
@@ -149,6 +155,7 @@ class FakeLibzfsCore:
     def exists(self, name: str) -> bool:
         """See `LibzfsCore`."""
         with self._pool.lock:
+            changes.drop_closed_holds(self._pool)
             return self._pool.is_imported and self._pool.find(name) is not None
 
     def run_program(
@@ -254,6 +261,7 @@ class FakeLibzfsCore:
             zpool_name = names[0].partition("/")[0].partition("@")[0]
             if not self._pool.is_imported or zpool_name != self._pool.name:
                 raise LzcError(call, ENOENT, names)
+            changes.drop_closed_holds(self._pool)
             try:
                 yield self._pool
             except RefusedError as exc:

@@ -13,6 +13,7 @@ from csi_zfs.zfs.datasets import LibzfsCoreDatasets
 from csi_zfs.zfs.devices import ZvolDevices
 from csi_zfs.zfs.pools import Doors, create_pool, open_pool
 from csi_zfs.zfs.records import DATASET_PROPERTY, SNAPSHOT_PROPERTY
+from tests.support import zfs_changes as changes
 from tests.support.clock import FakeClock
 from tests.support.pools import PoolUnderTest
 from tests.support.zfs_commands import FakeZfsCommands
@@ -71,6 +72,7 @@ class FakeZfs:
 
     def import_again(self) -> None:
         """Bring the pool back."""
+        changes.drop_holds_at_import(self.pool)
         self.pool.is_imported = True
         self.dev.follow()
 

@@ -15,6 +15,7 @@ from csi_zfs.datasets.api import DatasetKind
 from csi_zfs.domain.sizes import GIB, KIB
 from csi_zfs.system.clock import Clock
 from tests.support.clock import FakeClock
+from tests.support.zfs_control import FakeControl
 
 Value: TypeAlias = int | str
 Blocks: TypeAlias = Mapping[int, bytes]
@@ -93,6 +94,8 @@ class FakeZpool:
         lock: one change at a time.
         txg: the transaction group that is under way.
         datasets: by their whole names.
+        control: what stands for /dev/zfs.
+        holds_while_open: those that go with a descriptor: its key, the snapshot, the tag.
     """
 
     def __init__(self, name: str, *, size_bytes: int = 4 * GIB, clock: Clock | None = None) -> None:
@@ -105,6 +108,8 @@ class FakeZpool:
         self._clock = clock or FakeClock()
         self._random = random.Random(name)
         self._minors = itertools.count(0, 16)
+        self.control = FakeControl()
+        self.holds_while_open: list[tuple[int, FakeSnapshot, str]] = []
         self.datasets = {name: self.new_dataset(name, DatasetKind.FILESYSTEM)}
 
     def new_dataset(self, name: str, kind: DatasetKind) -> FakeDataset:

@@ -22,6 +22,7 @@ class Outcome(enum.StrEnum):
     HELD = "held"
     AGAIN = "again"
     REFUSED = "refused"
+    TAKEN = "taken"
 
 
 _ALONE = frozenset({"identify", "claim"})

@@ -37,6 +37,12 @@ class Machine(Protocol):
     def opened(self, device: Path) -> AbstractContextManager[object]:
         """A device is open for the length of a `with` block."""
 
+    def open_control(self) -> int:
+        """A descriptor of /dev/zfs, the caller's to close."""
+
+    def import_again(self, zpool_name: str) -> None:
+        """Export the pool, and import it."""
+
 
 class RealMachine:
     """This machine."""
@@ -54,6 +60,16 @@ class RealMachine:
     def opened(self, device: Path) -> AbstractContextManager[object]:
         """See `Machine`."""
         return device.open("r+b")
+
+    def open_control(self) -> int:
+        """See `Machine`."""
+        return os.open("/dev/zfs", os.O_RDWR | os.O_CLOEXEC)
+
+    def import_again(self, zpool_name: str) -> None:
+        """See `Machine`."""
+        (vdev,) = run("zpool", "list", "-HvP", "-o", "name", zpool_name).split()[1:2]
+        run("zpool", "export", zpool_name)
+        run("zpool", "import", "-N", "-d", str(Path(vdev).parent), zpool_name)
 
 
 class FakeMachine:
@@ -75,6 +91,16 @@ class FakeMachine:
         """See `Machine`."""
         with self._zfs.opened(self._zfs.dev.dataset_at(device)):
             yield
+
+    def open_control(self) -> int:
+        """See `Machine`."""
+        return self._zfs.pool.control.open()
+
+    def import_again(self, zpool_name: str) -> None:
+        """See `Machine`."""
+        assert zpool_name == self._zfs.pool.name
+        self._zfs.export()
+        self._zfs.import_again()
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,10 @@ class Machine:
 
     def __init__(self, root: Path) -> None:
         """Make it below `root`: with a module that is served, and a library."""
-        self.installed = Installed(module_version=root / "version", library="json")
+        self.installed = Installed(
+            module_version=root / "version", library="json", control=root / "control"
+        )
+        self.installed.control.touch()
         self.states = PoolStates(root / "kstat")
         self._root = root
         self.load("2.3.2-2~bpo12+2")
@@ -77,8 +80,9 @@ def fixture_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     machine = Machine(tmp_path)
     made = OpenZfs
 
-    def on_this_machine(*doors: object) -> OpenZfs:
-        return made(*doors, states=machine.states, installed=machine.installed)  # type: ignore[arg-type]
+    def on_this_machine(*doors: object, owner: str = "") -> OpenZfs:
+        on_it = {"states": machine.states, "installed": machine.installed}
+        return made(*doors, owner=owner, **on_it)  # type: ignore[arg-type]
 
     monkeypatch.setattr(openzfs, "OpenZfs", on_this_machine)
     return machine
@@ -116,6 +120,15 @@ def test_open_without_the_library_says_what_to_install(machine: Machine) -> None
     machine.installed = replace(machine.installed, library="libzfs_core_of_nobody")
 
     with pytest.raises(OpenZfsMissingError, match="Python finds no libzfs_core_of_nobody: install"):
+        machine.openzfs().open(TANK)
+
+
+def test_open_without_the_kernels_device_says_so(machine: Machine) -> None:
+    """As in a container that was not given it."""
+    machine.import_pool("tank", PoolState.ONLINE)
+    machine.installed.control.unlink()
+
+    with pytest.raises(OpenZfsMissingError, match="control cannot be opened: No such file"):
         machine.openzfs().open(TANK)
 
 

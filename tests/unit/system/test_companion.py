@@ -2,6 +2,7 @@
 
 import socket
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -20,11 +21,10 @@ channel.recv(1)
 
 def test_companion_talks_over_its_socket_and_has_a_group_and_environment_of_its_own() -> None:
     ours, theirs = socket.socketpair()
-    with ours, theirs:
-        child = Companion(
-            [sys.executable, "-c", ECHO, str(theirs.fileno())], descriptor=theirs.fileno()
-        )
-        descriptors = [0, 1, 2, theirs.fileno()]
+    with ours, theirs, tempfile.TemporaryFile() as kept:
+        given = [theirs.fileno(), kept.fileno()]
+        child = Companion([sys.executable, "-c", ECHO, str(given[0])], descriptors=given)
+        descriptors = [0, 1, 2, *given]
         assert ours.recv(200).decode() == f"['LC_ALL', 'PATH'] True {descriptors}"
         child.end()
         child.end()
@@ -33,4 +33,4 @@ def test_companion_talks_over_its_socket_and_has_a_group_and_environment_of_its_
 
 def test_companion_whose_program_is_missing_is_a_typed_error() -> None:
     with pytest.raises(CommandMissingError):
-        Companion(["/no/such/program"], descriptor=0)
+        Companion(["/no/such/program"], descriptors=[0])

@@ -183,6 +183,23 @@ def test_helper_ends_with_the_driver(world: World) -> None:
     assert not Path(f"/proc/{pid}").exists()
 
 
+def test_helper_has_copies_of_what_is_kept_also_after_it_was_restarted(tmp_path: Path) -> None:
+    """What is held by an open descriptor is held until both processes have closed it."""
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    calls = Calls(states=PoolStates(tmp_path), clock=FakeClock(), command=COMMAND, kept=[writing])
+    core = RemoteLibzfsCore(calls)
+    with pytest.raises(HelperFailedError):
+        core.destroy("pool/die")
+    core.holds("pool@s")
+    os.close(writing)
+    with pytest.raises(BlockingIOError):
+        os.read(reading, 1)
+    core.close()
+    assert os.read(reading, 1) == b""
+    os.close(reading)
+
+
 def test_key_is_neither_in_arguments_nor_environment_nor_logs(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:

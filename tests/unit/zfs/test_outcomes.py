@@ -12,7 +12,7 @@ from csi_zfs.datasets.api import (
     SnapshotHeldError,
 )
 from csi_zfs.zfs.lzc import LzcError, ProgramValue
-from csi_zfs.zfs.outcomes import RecordChangedError, found_of
+from csi_zfs.zfs.outcomes import PoolServedElsewhereError, RecordChangedError, found_of
 
 
 def test_found_of_done_is_what_was_returned() -> None:
@@ -28,6 +28,7 @@ def test_found_of_done_is_what_was_returned() -> None:
         ("dependents", HasDependentsError),
         ("held", SnapshotHeldError),
         ("away", PoolUnavailableError),
+        ("taken", PoolServedElsewhereError),
     ],
 )
 def test_found_of_another_outcome_is_its_error(outcome: str, error: type[Exception]) -> None:

@@ -3,6 +3,7 @@
 Only the command line and tests import it.
 """
 
+from csi_zfs.app.adoption import Adopted, AdoptionRequest, adopt
 from csi_zfs.app.node import serve_node
 from csi_zfs.app.pools import (
     create_openzfs_pool,
@@ -14,8 +15,11 @@ from csi_zfs.app.pools import (
 from csi_zfs.app.wiring import Driver, Engines, build_driver
 
 __all__ = [
+    "Adopted",
+    "AdoptionRequest",
     "Driver",
     "Engines",
+    "adopt",
     "build_driver",
     "create_openzfs_pool",
     "create_pool",

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from csi_zfs.datasets.api import DatasetManager
@@ -34,11 +35,29 @@ class Opener:
     openzfs: "OpenZfs | None" = field(default=None)
 
     def open(self, pool: PoolSettings) -> DatasetManager:
-        """Open one pool; raises as the `open_pool` of its engine does."""
+        """Open one pool to serve it; raises as the `open_pool` of its engine does."""
         if pool.path is None:
-            return self._opened_openzfs().serve(pool)
+            return self.made_openzfs().serve(pool)
+        return self._embedded(pool, pool.path)
+
+    def open_beside(self, pool: PoolSettings) -> DatasetManager:
+        """Open one pool on OpenZFS beside a driver that serves it; an embedded one as `open`."""
+        if pool.path is None:
+            return self.made_openzfs().open(pool)
+        return self._embedded(pool, pool.path)
+
+    def made_openzfs(self) -> "OpenZfs":
+        """The way to the zpools."""
+        if self.openzfs is None:
+            from csi_zfs.app.openzfs import OpenZfs  # noqa: PLC0415 - see the class
+
+            self.openzfs = OpenZfs(self.tools.runner, self.tools.clock, owner=self.owner)
+            self.stack.callback(self.openzfs.close)
+        return self.openzfs
+
+    def _embedded(self, pool: PoolSettings, path: Path) -> DatasetManager:
         opened = open_pool(
-            pool.path,
+            path,
             name=pool.name,
             thin_ratio=pool.thin_ratio,
             reserve_percent=pool.reserve_percent,
@@ -46,14 +65,6 @@ class Opener:
         )
         self.stack.callback(opened.close)
         return opened
-
-    def _opened_openzfs(self) -> "OpenZfs":
-        if self.openzfs is None:
-            from csi_zfs.app.openzfs import OpenZfs  # noqa: PLC0415 - see the class
-
-            self.openzfs = OpenZfs(self.tools.runner, self.tools.clock, owner=self.owner)
-            self.stack.callback(self.openzfs.close)
-        return self.openzfs
 
 
 @dataclass(frozen=True, slots=True)

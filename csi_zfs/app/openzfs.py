@@ -9,15 +9,18 @@ from csi_zfs.datasets.api import DatasetManager, PoolUnavailableError, RecordCor
 from csi_zfs.datasets.names import is_deferred_snapshot, is_tombstone
 from csi_zfs.domain.errors import UnavailableError
 from csi_zfs.domain.model import HealthFinding, HealthStatus, PoolKind, PoolStatus
+from csi_zfs.services.adoption import Adoption
 from csi_zfs.settings import PoolSettings
 from csi_zfs.system.clock import Clock
 from csi_zfs.system.runner import Runner
+from csi_zfs.zfs.adopting import LibzfsCoreAdopter
 from csi_zfs.zfs.calls import Calls, zpool_name_of
+from csi_zfs.zfs.command import NativeProperties
 from csi_zfs.zfs.datasets import LibzfsCoreDatasets
 from csi_zfs.zfs.errors import ModuleVersionError, translating
 from csi_zfs.zfs.module_version import MODULE_VERSION, SERVED_SERIES, require_served_module
 from csi_zfs.zfs.pool_state import PoolState, PoolStates
-from csi_zfs.zfs.pools import Doors, create_pool, open_pool
+from csi_zfs.zfs.pools import Doors, create_pool, home_of, open_pool
 from csi_zfs.zfs.remote import RemoteLibzfsCore
 from csi_zfs.zfs.serving import Lease
 
@@ -151,6 +154,13 @@ class OpenZfs:
         """
         control = self._way_to(zpool_name_of(pool.dataset)).control
         return self._open(pool, Lease(control, self._owner))
+
+    def adoption(self, pool: PoolSettings) -> Adoption:
+        """What makes volumes of datasets made by hand in a pool; raises as `open` does."""
+        doors = self._doors_to(pool.dataset)
+        home = home_of(pool.dataset, name=pool.name, core=doors.core)
+        native = NativeProperties(home, doors.runner)
+        return Adoption(self.open(pool), LibzfsCoreAdopter(home, native, doors.devices))
 
     def status(self, pool: PoolSettings) -> PoolStatus:
         """Look at a pool, also while a driver serves it; raises as `open` does."""

@@ -129,7 +129,7 @@ def show(
 ) -> None:
     """Show one pool of the settings, and what is wrong with it."""
     require_root()
-    pool = _named(name, load_settings(config).pools)
+    pool = pool_named(name, load_settings(config).pools)
     from csi_zfs.app import pool_status
 
     show_pool(pool_status(pool), output)
@@ -176,7 +176,8 @@ def _refuse_dataset(dataset: str | None, words: str) -> None:
         raise ZpoolCommandError(words.format(dataset=dataset, zpool=zpool_name))
 
 
-def _named(name: str, pools: tuple[PoolSettings, ...]) -> PoolSettings:
+def pool_named(name: str, pools: tuple[PoolSettings, ...]) -> PoolSettings:
+    """The pool of this name; raises `UnknownPoolError` with a near one."""
     by_name = {pool.name: pool for pool in pools}
     if name not in by_name:
         near = difflib.get_close_matches(name, by_name, n=1)

@@ -21,7 +21,7 @@ SERVED = "Served"
 TAG = "io.csi-zfs:driver"
 
 # A driver that was just killed still has it, until its helper process has ended.
-_ATTEMPTS = 50
+_WAIT_S = 5.0
 _PAUSE_S = 0.1
 
 
@@ -53,17 +53,15 @@ class Lease:
         return replace(home, served_by=owner)
 
     def _await_hold(self, home: Home, snapshot_name: str, clock: Clock) -> None:
-        for _ in range(_ATTEMPTS - 1):
-            if self._is_held(home, snapshot_name):
-                return
+        deadline_s = clock.monotonic_s() + _WAIT_S
+        while not self._holds(home, snapshot_name):
+            if clock.monotonic_s() >= deadline_s:
+                other = home.read("served_by").get("owner", "another driver")
+                words = f"{home.parent} is served by {other}, so {self.owner} does not"
+                raise PoolServedElsewhereError(f"{words}: stop one of them")
             clock.wait(_PAUSE_S)
-        if not self._is_held(home, snapshot_name):
-            other = home.read("served_by").get("owner", "another driver")
-            raise PoolServedElsewhereError(
-                f"{home.parent} is served by {other}, so {self.owner} does not: stop one of them"
-            )
 
-    def _is_held(self, home: Home, snapshot_name: str) -> bool:
+    def _holds(self, home: Home, snapshot_name: str) -> bool:
         with translating(home.parent):
             try:
                 home.core.hold_while_open(snapshot_name, TAG, self.descriptor)

@@ -1,3 +1,4 @@
+import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,13 @@ from csi_zfs.rpc.generated import csi_pb2
 from tests.support.csi_messages import mount_capability
 from tests.support.leftovers import find_leftovers, scratch_directory
 from tests.support.orchestrator import Orchestrator
-from tests.support.process import DriverFailedError, RealDriver, driver_command, real_driver
+from tests.support.process import (
+    DriverFailedError,
+    RealDriver,
+    driver_command,
+    real_driver,
+    run_command,
+)
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -56,6 +63,26 @@ def test_second_driver_on_the_same_pool_is_refused_and_the_first_goes_on(
     assert second.returncode == 1, second.stderr
     assert "csi-zfs: " in second.stderr
     assert driver.client.is_ready(within_s=5)
+
+
+def test_volumes_of_an_embedded_pool_are_printed_once_its_driver_has_stopped(
+    driver: RealDriver,
+) -> None:
+    """Nobody but one process opens such a pool."""
+    volume = driver.client.create_volume("pvc-1")
+    words = ("adopt", "--config", str(driver.paths.config), "--output", "json")
+    with pytest.raises(DriverFailedError, match="pool fast: another process of the driver owns"):
+        run_command(*words)
+    driver.stop()
+    (printed,) = json.loads(run_command(*words, "--storage-class", "fast"))["items"]
+    assert printed["metadata"]["name"] == "pvc-1"
+    assert printed["spec"]["csi"] == {
+        "driver": "csi-zfs.io",
+        "volumeHandle": volume.volume_id,
+        "fsType": "ext4",
+    }
+    assert printed["spec"]["capacity"] == {"storage": str(volume.capacity_bytes)}
+    assert printed["spec"]["storageClassName"] == "fast"
 
 
 def test_driver_that_answers_probe_has_the_socket_for_root_alone(driver: RealDriver) -> None:

@@ -1,8 +1,10 @@
 """A driver that only notes what the command line asks of it."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from csi_zfs.app import Adopted, AdoptionRequest
 from csi_zfs.domain.model import HealthFinding, HealthStatus, PoolKind, PoolStatus
 from csi_zfs.domain.sizes import GIB
 from csi_zfs.settings import PoolSettings, Settings
@@ -49,6 +51,7 @@ class FakeDriver:
     def __init__(self) -> None:
         self.calls: list[tuple[object, ...]] = []
         self.exit_status = 0
+        self.adopted = Adopted([], [])
         self.failure: BaseException | None = None
 
     def serve_node(self, settings: Settings) -> int:
@@ -75,6 +78,12 @@ class FakeDriver:
 
     def export_pool(self, path: Path) -> None:
         self._note("export_pool", path)
+
+    def adopt(
+        self, settings: Settings, pools: Sequence[PoolSettings], request: AdoptionRequest
+    ) -> Adopted:
+        self._note("adopt", settings.node_id, tuple(pools), request)
+        return self.adopted
 
     def _note(self, *call: object) -> None:
         self.calls.append(call)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from errno import E2BIG, EINVAL, ENOSPC
 
 from csi_zfs.datasets.api import DatasetKind
-from csi_zfs.domain.sizes import MAX_BYTES
+from csi_zfs.domain.sizes import KIB, MAX_BYTES
 from csi_zfs.zfs.properties import creation_properties, property_values
 from csi_zfs.zfs.property_values import PropertyValues, Sizes, Words
 from csi_zfs.zfs.records import MAX_PART_BYTES
@@ -41,8 +41,12 @@ _OF_FILE_SYSTEMS = frozenset({"canmount", "quota", "refquota"})
 # Those that are told although nobody has set them.
 _DEFAULTS: Mapping[str, int] = {
     **dict.fromkeys(("casesensitivity", "normalization", "utf8only", "readonly", "volmode"), 0),
-    **dict.fromkeys(("quota", "refquota", "refreservation"), 0),
-    "compression": 1,
+    **dict.fromkeys(("quota", "refquota", "refreservation", "special_small_blocks"), 0),
+    **dict.fromkeys(("acltype", "dnodesize", "logbias", "redundant_metadata"), 0),
+    **dict.fromkeys(("snapdev", "snapdir", "sync"), 0),
+    **dict.fromkeys(("atime", "checksum", "compression", "copies", "relatime"), 1),
+    **dict.fromkeys(("dedup", "primarycache", "secondarycache", "xattr"), 2),
+    "recordsize": 128 * KIB,
     "volblocksize": BLOCK_BYTES,
 }
 # Each has a transaction of its own; all others share the last one.
@@ -185,6 +189,7 @@ _COMPUTED: Mapping[str, Callable[[FakeZpool, FakeEntry], Value | None]] = {
     ),
     "creation": lambda _, it: it.created_s,
     "defer_destroy": lambda _, it: _of_snapshot(it, lambda one: "on" if one.is_deferred else "off"),
+    "keystatus": lambda _, it: "none",
     # Lua's numbers have a sign.
     "guid": lambda _, it: (it.guid ^ _SIGN) - _SIGN,
     "logicalreferenced": lambda _, it: _logical_bytes(it),

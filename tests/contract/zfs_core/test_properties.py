@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from csi_zfs.domain.sizes import MIB, TIB
+from csi_zfs.domain.sizes import KIB, MIB, TIB
 from csi_zfs.system.runner import CommandFailedError
 from tests.contract.zfs_core.world import FILESYSTEM, VOLMODE_NONE, ZVOL, World, errno_of
 
@@ -71,6 +71,37 @@ def test_native_properties_of_each_kind(zfs: World) -> None:
     assert of_snapshots == {"defer_destroy": [[], [], ["off"], []]}
     assert [zfs.get(name, "userrefs") for name in names] == [[], [], [0], []]
     assert [zfs.get(name, "origin") for name in names] == [[], [], [], ["p/z@s"]]
+
+
+def test_property_that_nobody_set_has_its_default(zfs: World) -> None:
+    zfs.core.create(zfs.full("f"), FILESYSTEM, {})
+    zfs.make("z")
+    of_both = {
+        **dict.fromkeys(("checksum", "compression"), "on"),
+        **dict.fromkeys(("primarycache", "redundant_metadata", "secondarycache"), "all"),
+        "copies": "1",
+        "dedup": "off",
+        "logbias": "latency",
+        "refreservation": 0,
+        "sync": "standard",
+    }
+    of_file_systems = {
+        **dict.fromkeys(("atime", "relatime", "xattr"), "on"),
+        "acltype": "off",
+        "dnodesize": "legacy",
+        "recordsize": 128 * KIB,
+        "snapdir": "hidden",
+        "special_small_blocks": 0,
+    }
+    assert {key: zfs.get("f", key) for key in of_both | of_file_systems} == {
+        key: [value, "default"] for key, value in (of_both | of_file_systems).items()
+    }
+    assert {key: zfs.get("z", key) for key in of_both | of_file_systems} == {
+        key: [value, "default"] if key in of_both else []
+        for key, value in (of_both | of_file_systems).items()
+    }
+    assert [zfs.get(name, "snapdev") for name in ("f", "z")] == [["hidden", "default"]] * 2
+    assert [zfs.get(name, "keystatus") for name in ("f", "z")] == [["none"]] * 2
 
 
 def test_file_system_has_properties_of_its_own(zfs: World) -> None:

@@ -15,6 +15,7 @@ from tests.unit.cli.conftest import Run
 
 ROOT_COMMANDS = [
     ["node", "--config", "/none.toml"],
+    ["adopt", "--output", "json"],
     ["pool", "create", "fast", "--path", "/srv/fast"],
     ["pool", "create", "tank", "--dataset", "tank/csi"],
     ["pool", "list", "--path", "/srv/fast"],

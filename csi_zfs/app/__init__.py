@@ -4,6 +4,7 @@ Only the command line and tests import it.
 """
 
 from csi_zfs.app.adoption import Adopted, AdoptionRequest, adopt
+from csi_zfs.app.explaining import explain
 from csi_zfs.app.node import serve_node
 from csi_zfs.app.pools import (
     create_openzfs_pool,
@@ -23,6 +24,7 @@ __all__ = [
     "build_driver",
     "create_openzfs_pool",
     "create_pool",
+    "explain",
     "export_pool",
     "grow_pool",
     "pool_status",

@@ -18,6 +18,7 @@ from csi_zfs.zfs.calls import Calls, zpool_name_of
 from csi_zfs.zfs.command import NativeProperties
 from csi_zfs.zfs.datasets import LibzfsCoreDatasets
 from csi_zfs.zfs.errors import ModuleVersionError, translating
+from csi_zfs.zfs.inspection import ZfsInspection
 from csi_zfs.zfs.module_version import MODULE_VERSION, SERVED_SERIES, require_served_module
 from csi_zfs.zfs.pool_state import PoolState, PoolStates
 from csi_zfs.zfs.pools import Doors, create_pool, home_of, open_pool
@@ -154,6 +155,12 @@ class OpenZfs:
         """
         control = self._way_to(zpool_name_of(pool.dataset)).control
         return self._open(pool, Lease(control, self._owner))
+
+    def inspect(self, pool: PoolSettings) -> ZfsInspection:
+        """Look into a pool, also while a driver serves it; raises as `open` does."""
+        doors = self._doors_to(pool.dataset)
+        home = home_of(pool.dataset, name=pool.name, core=doors.core)
+        return ZfsInspection(home, doors.devices)
 
     def adoption(self, pool: PoolSettings) -> Adoption:
         """What makes volumes of datasets made by hand in a pool; raises as `open` does."""

@@ -1,13 +1,15 @@
-"""How pools are shown: as a table for people, as JSON for programs."""
+"""How things are shown: as tables and lines for people, as JSON for programs."""
 
 import enum
 import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 
 import typer
 
+from csi_zfs.domain.keepers import Explanation
 from csi_zfs.domain.model import PoolStatus
 from csi_zfs.domain.sizes import format_size
 
@@ -49,6 +51,26 @@ def show_pool(pool: PoolStatus, output: OutputFormat) -> None:
             *(("", f"{finding.status} {finding.message}") for finding in pool.findings),
         ]
     )
+
+
+def show_explanation(explanation: Explanation, output: OutputFormat) -> None:
+    """Print what keeps an object: a line for each thing, or one object."""
+    if output is OutputFormat.JSON:
+        _print_json(asdict(explanation))
+        return
+    is_named = explanation.id and f" {explanation.id}"
+    typer.echo(f"{explanation.title}{is_named}, {explanation.name} on pool {explanation.pool_name}")
+    for keeper in explanation.keepers:
+        since = f" since {_time(keeper.since_ns)}" if keeper.since_ns else ""
+        typer.echo(f"{keeper.kind:<9} {keeper.name}: {keeper.words}{since}. Next: {keeper.advice}")
+    if not explanation.keepers:
+        typer.echo("nothing keeps it")
+
+
+def _time(time_ns: int) -> str:
+    """A time for people, in UTC."""
+    moment = datetime.fromtimestamp(time_ns // 1_000_000_000, tz=UTC)
+    return moment.strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _row(pool: PoolStatus) -> tuple[str, ...]:

@@ -101,10 +101,11 @@ def _mount_id(info: Path) -> int | None:
 
 
 def _has_open(process: Path, device: Device) -> bool:
-    return any(_number(link) == device.number for link in (process / "fd").iterdir())
+    return any(number_behind(link) == device.number for link in (process / "fd").iterdir())
 
 
-def _number(link: Path) -> tuple[int, int] | None:
+def number_behind(link: Path) -> tuple[int, int] | None:
+    """The block device to which a link of /proc/<pid>/fd leads; None if that is not below /dev."""
     with suppress(OSError):  # it was closed in this moment
         # Only /dev is sure to answer: another open file may lie on a server that is dead.
         if link.readlink().is_relative_to("/dev"):

@@ -11,7 +11,7 @@ from csi_zfs.mount.block import number_of
 from csi_zfs.mount.mountinfo import MountEntry, load_mountinfo
 
 # Where device nodes live: bound to a file, such a mount shows one node instead of a directory.
-_NODE_FILESYSTEMS = {"devtmpfs", "tmpfs"}
+NODE_FILESYSTEMS = {"devtmpfs", "tmpfs"}
 _SYSFS = Path("/sys/dev/block")
 _SECTOR_BYTES = 512
 _GONE = {errno.ENOENT, errno.ENODEV}
@@ -33,7 +33,7 @@ def mounted_from(entry: MountEntry, target: Path) -> Mounted:
 
 def bound_device(entry: MountEntry) -> tuple[int, int] | None:
     """The number of the block device that is bound to a file here, or None."""
-    if entry.fs_type not in _NODE_FILESYSTEMS or entry.root == "/":
+    if entry.fs_type not in NODE_FILESYSTEMS or entry.root == "/":
         return None
     with suppress(OSError):  # hidden below another mount, or unmounted in this moment
         status = os.lstat(entry.mount_point)

@@ -11,6 +11,7 @@ from csi_zfs.reflink.creation import PoolSizeError
 from csi_zfs.reflink.datasets import ReflinkDatasets
 from csi_zfs.reflink.engine import Engine
 from csi_zfs.reflink.errors import translating
+from csi_zfs.reflink.inspection import ReflinkInspection
 from csi_zfs.reflink.mounts import PoolBusyError, PoolMounts
 from csi_zfs.reflink.place import Place, Tools
 from csi_zfs.reflink.probing import require_reflinks
@@ -111,6 +112,14 @@ def pool_status(path: Path, *, tools: Tools | None = None) -> PoolSummary:
         if device is None or not mounts.is_mounted(device, place.mount_point):
             return summary_of(place, top=None, device=device)
         return summary_of(place, top=place.mount_point, device=device)
+
+
+def inspect_pool(path: Path, *, name: str, tools: Tools | None = None) -> ReflinkInspection:
+    """Look into a pool, also while a driver serves it; raises `PoolUnavailableError`."""
+    place, doors = Place(path.resolve()), tools or Tools()
+    with translating(name):
+        top = place.mount_point if place.has_image() else place.path
+        return ReflinkInspection(PoolRoot(top, pool_name=name, is_owner=False), doors.files)
 
 
 def _mounts_of(tools: Tools) -> PoolMounts:

@@ -1,4 +1,4 @@
-"""The root directory of an open pool: owned by this process alone, and proved to be there."""
+"""The root directory of an open pool: proved to be there, and owned by who serves it."""
 
 import fcntl
 import os
@@ -24,9 +24,13 @@ class PoolRoot:
     number cannot go to another one, and "is this still the pool that was opened?" is one `stat`.
     """
 
-    def __init__(self, root: Path, *, pool_name: str) -> None:
-        """Take the pool; raises `PoolUnavailableError` where there is none or another owns it."""
+    def __init__(self, root: Path, *, pool_name: str, is_owner: bool = True) -> None:
+        """Take the pool, or only look at it; raises `PoolUnavailableError`.
+
+        Where there is none, or another process owns what is to be taken.
+        """
         self.layout = Layout(root)
+        self._is_owner = is_owner
         self.pool_name = pool_name
         with translating(pool_name):
             self._descriptor = self._taken()
@@ -94,7 +98,7 @@ class PoolRoot:
 
     def _taken(self) -> int:
         try:
-            return _lock(self.layout.anchor)
+            return _opened(self.layout.anchor, is_locked=self._is_owner)
         except FileNotFoundError as exc:
             raise PoolUnavailableError(f"there is no pool at {self.layout.root}") from exc
 
@@ -108,11 +112,12 @@ class PoolRoot:
             return parse_pool_id(read_small(anchor.parent, anchor.name), path=anchor)
 
 
-def _lock(path: Path) -> int:
+def _opened(path: Path, *, is_locked: bool) -> int:
     # The descriptor keeps the lock; the kernel lets go of both when the process dies.
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if is_locked:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as exc:
         os.close(descriptor)
         raise PoolUnavailableError(f"another process of the driver owns {path}") from exc

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from csi_zfs.app import Adopted, AdoptionRequest
+from csi_zfs.domain.keepers import Explanation, Keeper, KeeperKind, Process
 from csi_zfs.domain.model import HealthFinding, HealthStatus, PoolKind, PoolStatus
 from csi_zfs.domain.sizes import GIB
 from csi_zfs.settings import PoolSettings, Settings
@@ -45,6 +46,24 @@ AWAY = PoolStatus(
 )
 
 
+KEPT = Explanation(
+    id="zfs1:0123456789abcdef:v:pvc-1:1111111111111111",
+    title="deleted volume",
+    name="tank/csi/v/D-1111111111111111",
+    pool_name="tank",
+    keepers=(
+        Keeper(
+            KeeperKind.HOLD,
+            "tank/csi/v/D-1111111111111111@s",
+            "held with the tag [backup]",
+            "`zfs release [backup] tank/csi/v/D-1111111111111111@s`",
+            since_ns=1_700_000_000_000_000_000,
+        ),
+        Keeper(KeeperKind.OPEN, "tank/csi/v/a", "open", "end it", (Process(17, "dd", "pod-1"),)),
+    ),
+)
+
+
 class FakeDriver:
     """Stands in for the functions of csi_zfs.app; raises `failure` where there is one."""
 
@@ -78,6 +97,10 @@ class FakeDriver:
 
     def export_pool(self, path: Path) -> None:
         self._note("export_pool", path)
+
+    def explain(self, settings: Settings, text: str) -> Explanation:
+        self._note("explain", settings, text)
+        return KEPT if text == "kept" else replace(KEPT, keepers=())
 
     def adopt(
         self, settings: Settings, pools: Sequence[PoolSettings], request: AdoptionRequest

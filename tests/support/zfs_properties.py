@@ -187,6 +187,7 @@ _COMPUTED: Mapping[str, Callable[[FakeZpool, FakeEntry], Value | None]] = {
     "available": lambda pool, it: (
         None if isinstance(it, FakeSnapshot) else pool.available_bytes(it)
     ),
+    "createtxg": lambda _, it: _of_snapshot(it, lambda one: one.txg),
     "creation": lambda _, it: it.created_s,
     "defer_destroy": lambda _, it: _of_snapshot(it, lambda one: "on" if one.is_deferred else "off"),
     "keystatus": lambda _, it: "none",
@@ -196,5 +197,7 @@ _COMPUTED: Mapping[str, Callable[[FakeZpool, FakeEntry], Value | None]] = {
     "origin": _origin,
     "type": lambda _, it: "snapshot" if isinstance(it, FakeSnapshot) else it.kind.value,
     "used": lambda pool, it: 0 if isinstance(it, FakeSnapshot) else pool.used_bytes(it),
+    # Of a snapshot it is what it has beyond the one before it.
+    "written": lambda _, it: None if isinstance(it, FakeSnapshot) else unique_bytes(it),
     "userrefs": lambda _, it: _of_snapshot(it, lambda one: len(one.holds)),
 }

@@ -17,7 +17,7 @@ Run = Callable[..., int]
 def driver(monkeypatch: pytest.MonkeyPatch) -> FakeDriver:
     fake = FakeDriver()
     names = ("serve_node", "create_pool", "create_openzfs_pool", "pool_status", "grow_pool")
-    for name in (*names, "export_pool", "adopt"):
+    for name in (*names, "export_pool", "explain", "adopt"):
         monkeypatch.setattr(app, name, getattr(fake, name))
     return fake
 

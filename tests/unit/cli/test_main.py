@@ -22,6 +22,7 @@ ROOT_COMMANDS = [
     ["pool", "show", "fast"],
     ["pool", "grow", "--path", "/srv/fast", "--size", "2Gi"],
     ["pool", "export", "--path", "/srv/fast"],
+    ["why", "pvc"],
 ]
 
 
@@ -113,6 +114,7 @@ def test_main_after_an_interrupt_ends_with_130(
         ["pool", "create", "tank", "--dataset", "tank/csi", "--preallocate"],
         ["pool", "grow", "--size", "1Gi"],
         ["pool", "export"],
+        ["why"],
         ["pool", "list", "--output", "xml"],
     ],
 )
@@ -126,7 +128,7 @@ def test_main_with_wrong_usage_ends_with_2(run: Run, words: list[str]) -> None:
 def test_help_needs_no_root_and_has_an_example(
     as_user: Run, capsys: pytest.CaptureFixture[str], words: list[str]
 ) -> None:
-    command = [word for word in words if word.isalpha() and word not in {"fast", "tank"}]
+    command = [word for word in words if word.isalpha() and word not in {"fast", "tank", "pvc"}]
 
     assert as_user(*command, "--help") == 0
     shown = capsys.readouterr().out

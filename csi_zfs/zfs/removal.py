@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from csi_zfs.datasets.admission import Claim
 from csi_zfs.datasets.api import (
     Dataset,
+    DatasetBusyError,
+    DatasetKind,
     DatasetNotFoundError,
     DatasetSnapshot,
     HasDependentsError,
@@ -40,13 +42,32 @@ def destroy_snapshot(engine: Engine, name: str, *, uid: str, is_deferred: bool) 
     snapshot, record = engine.objects.snapshot_and_record(name)
     _require_same(snapshot, record, uid)
     with _giving_back(engine, name, engine.claim_of(snapshot)):
-        engine.home.change(
-            "destroy_snapshot",
-            name,
-            property=SNAPSHOT_PROPERTY,
-            record=record,
-            is_deferred=is_deferred,
-        )
+        try:
+            engine.home.change(
+                "destroy_snapshot",
+                name,
+                property=SNAPSHOT_PROPERTY,
+                record=record,
+                is_deferred=is_deferred,
+            )
+        except DatasetBusyError:
+            if snapshot.kind is not DatasetKind.FILESYSTEM:
+                raise
+            _destroy_mounted_snapshot(engine, name, is_deferred=is_deferred)
+
+
+def _destroy_mounted_snapshot(engine: Engine, name: str, *, is_deferred: bool) -> None:
+    """Destroy a snapshot that the program has just found to be the right one, and busy.
+
+    ZFS mounts a snapshot by itself, for five minutes, where somebody looks into `.zfs`.  The
+    library's call unmounts it first, in the kernel's own mount namespace; a program cannot.
+    """
+    try:
+        with engine.home.calling(name):
+            engine.home.core.destroy_snapshots([engine.home.full(name)], is_deferred=is_deferred)
+    except DatasetBusyError as exc:
+        msg = f"{name} is in use: somebody has it open below .zfs/snapshot, or mounted it"
+        raise DatasetBusyError(msg) from exc
 
 
 def hold(engine: Engine, name: str, tag: str) -> None:

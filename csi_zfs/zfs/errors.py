@@ -117,6 +117,7 @@ _OF_CALL: Mapping[tuple[str, int], Meaning | None] = {
     ("run_program", errno.ETIME): _HALFWAY,
     ("run_program", errno.EINTR): _HALFWAY,
     ("read_program", errno.ENOSPC): None,
+    ("read_program", errno.ECHRNG): _says(PoolUnavailableError, "{name} cannot be read"),
 }
 
 

@@ -68,6 +68,8 @@ class Objects:
         if not read.record:
             return self._foreign_dataset(name), ""
         dataset = self._parsed(name, read.record, records.parse_dataset, DATASET_PROPERTY)
+        if dataset.origin and not read.native.get("origin"):
+            self._read(name, DATASET_PROPERTY, ["type"])  # raises if it cannot be read
         return replace(dataset, origin=self._origin(read.native)), read.record
 
     def snapshot_and_record(self, name: str) -> tuple[DatasetSnapshot, str]:
@@ -136,7 +138,10 @@ class Objects:
         found = self._home.read("list_snapshots", names=[*names], property=SNAPSHOT_PROPERTY)
         for full_name, record in found["records"].items():
             one = self._or_error(full_name, record, records.parse_snapshot, SNAPSHOT_PROPERTY)
-            if isinstance(one, DatasetSnapshot):
+            if isinstance(one, DatasetSnapshot) and full_name not in found["held"]:
+                msg = f"{one.name} cannot be read from the disks: see `zpool status -v`"
+                yield RecordCorruptError(msg, name=one.name)
+            elif isinstance(one, DatasetSnapshot):
                 holds = self._holds(one.name) if found["held"][full_name] else frozenset[str]()
                 yield replace(one, holds=holds, is_deferred=found["deferred"][full_name])
             elif one is not None:

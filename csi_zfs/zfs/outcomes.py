@@ -46,6 +46,9 @@ def found_of(returned: ProgramValue, program: str, name: str) -> Found:
         raise SameTransactionError(f"{about} comes too soon after another one: try again")
     if outcome is Outcome.TAKEN:
         raise PoolServedElsewhereError(f"another driver has taken over the pool of {name}")
+    if outcome is Outcome.UNREADABLE:
+        msg = f"{name} cannot be read from the disks of its pool: see `zpool status -v`"
+        raise PoolUnavailableError(msg)
     raise _error_of(outcome, name, about)
 
 

@@ -195,6 +195,8 @@ class _Looks:
         entry = self._pool.find(name)
         if entry is None:
             raise _no_such(name)
+        if name in self._pool.unreadable and not is_user_property(property_name):
+            return ()
         return get_property(self._pool, entry, property_name) or ()
 
     def children(self, name: str) -> list[str]:

@@ -96,6 +96,7 @@ class FakeZpool:
         datasets: by their whole names.
         control: what stands for /dev/zfs.
         holds_while_open: those that go with a descriptor: its key, the snapshot, the tag.
+        unreadable: the names of datasets and snapshots whose own blocks are damaged.
     """
 
     def __init__(self, name: str, *, size_bytes: int = 4 * GIB, clock: Clock | None = None) -> None:
@@ -110,6 +111,7 @@ class FakeZpool:
         self._minors = itertools.count(0, 16)
         self.control = FakeControl()
         self.holds_while_open: list[tuple[int, FakeSnapshot, str]] = []
+        self.unreadable: set[str] = set()
         self.datasets = {name: self.new_dataset(name, DatasetKind.FILESYSTEM)}
 
     def new_dataset(self, name: str, kind: DatasetKind) -> FakeDataset:

@@ -23,6 +23,7 @@ class Outcome(enum.StrEnum):
     AGAIN = "again"
     REFUSED = "refused"
     TAKEN = "taken"
+    UNREADABLE = "unreadable"
 
 
 _ALONE = frozenset({"identify", "claim"})

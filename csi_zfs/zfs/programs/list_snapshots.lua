@@ -7,7 +7,9 @@ for _, name in ipairs(argv.names) do
       if record ~= nil then
         records[snapshot] = record
         deferred[snapshot] = zfs.get_prop(snapshot, "defer_destroy") == "on"
-        held[snapshot] = zfs.get_prop(snapshot, "userrefs") > 0
+        local userrefs = zfs.get_prop(snapshot, "userrefs")
+        -- Without an entry where it cannot be read.
+        held[snapshot] = userrefs and userrefs > 0
       end
     end
   end

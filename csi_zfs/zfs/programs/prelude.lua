@@ -21,6 +21,11 @@ local function record_of(name, property)
   end
 end
 
+-- Whether its own blocks cannot be read from the disks: no error says so, every native property is nil.
+local function is_unreadable(name)
+  return zfs.get_prop(name, "type") == nil
+end
+
 -- Sets user properties; returns the errno of the first that was refused, or 0.
 local function set_all(name, properties)
   for property, value in pairs(properties) do

@@ -95,7 +95,6 @@ def test_errno_of_a_call_is_exactly_one_error(call: str, number: int) -> None:
         ("create", errno.EINVAL),
         ("rename", errno.EACCES),  # moving an encrypted clone away: we never do
         ("read_program", errno.ENOSPC),  # the program's memory, never "the pool is full"
-        ("read_program", errno.ECHRNG),
     ],
 )
 def test_mistake_of_the_driver_passes_as_it_is(call: str, number: int) -> None:

@@ -13,6 +13,7 @@ from csi_zfs.datasets.api import (
     DatasetSnapshot,
     NewDataset,
     NewSnapshot,
+    PoolUnavailableError,
     RecordCorruptError,
 )
 from csi_zfs.domain.sizes import MIB
@@ -228,3 +229,30 @@ def test_origin_that_is_renamed_is_told_by_its_new_name_in_lists(
     datasets.rename("v/a", "v/b")
     origins = {one.name: one.origin for one in datasets.list() if isinstance(one, Dataset)}
     assert origins == {"v/b": "", "v/c": "v/b@s"}
+
+
+def test_what_cannot_be_read_is_unavailable_and_one_error_of_a_list(
+    zfs: FakeZfs, datasets: LibzfsCoreDatasets
+) -> None:
+    """rules.md A5, B8: OpenZFS has no error for it, and no native property of it."""
+    for name in ("v/a", "v/b"):
+        datasets.create(NewDataset(name, MIB))
+        datasets.snapshot([NewSnapshot(f"{name}@s")])
+    datasets.clone("v/a@s", NewDataset("v/c", MIB))
+    zfs.pool.unreadable |= {f"{PARENT}/v/a@s", f"{PARENT}/v/c"}
+    reads = (lambda: datasets.get_snapshot("v/a@s"), lambda: datasets.get("v/c"))
+    for read in reads:
+        with pytest.raises(PoolUnavailableError, match="cannot be read"):
+            read()
+    damaged, whole = sorted(datasets.list_snapshots(), key=lambda one: one.name)
+    assert isinstance(damaged, RecordCorruptError)
+    assert (damaged.name, whole.name) == ("v/a@s", "v/b@s")
+
+
+def test_parent_that_cannot_be_read_is_unavailable(
+    zfs: FakeZfs, datasets: LibzfsCoreDatasets
+) -> None:
+    zfs.pool.unreadable.add(PARENT)
+    with pytest.raises(PoolUnavailableError, match="cannot be read"):
+        datasets.capacity()
+    assert not datasets.is_reachable()

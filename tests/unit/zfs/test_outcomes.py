@@ -28,6 +28,7 @@ def test_found_of_done_is_what_was_returned() -> None:
         ("dependents", HasDependentsError),
         ("held", SnapshotHeldError),
         ("away", PoolUnavailableError),
+        ("unreadable", PoolUnavailableError),
         ("taken", PoolServedElsewhereError),
     ],
 )

@@ -31,7 +31,7 @@ class Home:
         pool_name: what settings and parameters call it.
         parent: the whole name of the parent dataset.
         pool_id: what the parent's local property says.
-        served_by: who changes it, as the parent's property has to say then; empty: anybody.
+        served_by: what the parent's property has to say; empty: anything.
     """
 
     core: LibzfsCore
@@ -61,7 +61,8 @@ class Home:
     def read(self, program: str, name: str = "", **arguments: ProgramValue) -> Found:
         """Run a program that changes nothing; `name` is what it is about.
 
-        Raises `PoolUnavailableError`, and `DatasetNotFoundError` for `name`.
+        Raises `PoolUnavailableError`, `PoolServedElsewhereError` where another driver has taken the
+        pool over, and `DatasetNotFoundError` for `name`.
         """
         with translating(name or self.parent):
             returned = self.core.read_program(
@@ -73,12 +74,7 @@ class Home:
             return found_of(returned, program, name or self.parent)
 
     def change(self, program: str, name: str = "", **arguments: ProgramValue) -> Found:
-        """Run a program in a transaction of its own; raises what its outcome says.
-
-        `PoolServedElsewhereError` where another driver has taken the pool over.
-        """
-        if self.served_by:
-            arguments["served_by"] = self.served_by
+        """Run a program in a transaction of its own; raises what its outcome says."""
         with translating(name or self.parent):
             returned = self.core.run_program(
                 self.zpool_name, source_of(program), self._arguments(name, arguments)
@@ -104,6 +100,8 @@ class Home:
             "home": self.volumes,
             "pool_id": self.pool_id,
         }
+        if self.served_by:
+            own["served_by"] = self.served_by
         if name:
             own["name"] = self.full(name)
         return own | dict(arguments)

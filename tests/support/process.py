@@ -21,7 +21,7 @@ from tests.support.csi_client import CsiClient
 from tests.support.signals import undisturbed
 
 POOL_NAME = "fast"
-_START_LIMIT_S = 30.0
+_START_LIMIT_S = 60.0
 _STOP_LIMIT_S = 30.0
 _COMMAND_LIMIT_S = 60.0
 _PROBE_S = 0.2

@@ -8,7 +8,7 @@ local pool_id, of = zfs.get_prop(argv.home, "io.csi-zfs:pool_id")
 if pool_id ~= argv.pool_id or of ~= argv.parent then
   return {outcome = "away"}
 end
--- A driver that lost the pool to another one, by an export and an import in between, changes nothing more.
+-- A driver that lost the pool to another one, by an export and an import in between, does nothing more.
 if argv.served_by and zfs.get_prop(argv.parent, "io.csi-zfs:served_by") ~= argv.served_by then
   return {outcome = "taken"}
 end

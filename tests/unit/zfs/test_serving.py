@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
-from csi_zfs.datasets.api import NewDataset
+from csi_zfs.datasets.api import NewDataset, NewSnapshot
 from csi_zfs.domain.errors import UnavailableError
 from csi_zfs.domain.sizes import MIB
 from csi_zfs.zfs.datasets import LibzfsCoreDatasets
@@ -110,7 +111,7 @@ def test_driver_goes_on_after_an_export_and_an_import(zfs: FakeZfs, first: Node)
     pool.set_user_properties("v/a", {"x": "y"})
 
 
-def test_driver_whose_pool_was_taken_over_after_an_import_changes_nothing_more(
+def test_driver_whose_pool_was_taken_over_after_an_import_does_nothing_more(
     zfs: FakeZfs, first: Node, second: Node
 ) -> None:
     """The import has forgotten that it is served: whoever comes then is the one."""
@@ -121,8 +122,18 @@ def test_driver_whose_pool_was_taken_over_after_an_import_changes_nothing_more(
     taken = second.serve()
     with pytest.raises(PoolServedElsewhereError, match="another driver has taken over"):
         pool.set_user_properties("v/a", {"x": "first"})
-    with pytest.raises(PoolServedElsewhereError):
-        pool.destroy("v/a", uid=dataset.uid)
+    for refused in (
+        partial(pool.destroy, "v/a", uid=dataset.uid),
+        partial(pool.snapshot, [NewSnapshot("v/a@s")]),
+        partial(pool.rename, "v/a", "v/b"),
+        partial(pool.create, NewDataset("v/b", MIB)),
+        partial(pool.clone, "v/a", NewDataset("v/b", MIB)),
+        partial(pool.resize, "v/a", 2 * MIB),
+        partial(pool.set_properties, "v/a", {"compression": "lz4"}),
+    ):
+        with pytest.raises(PoolServedElsewhereError):
+            refused()
+    assert not pool.is_reachable()
     assert taken.set_user_properties("v/a", {"x": "second"}).user_properties == {"x": "second"}
 
 

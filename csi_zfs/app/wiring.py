@@ -8,6 +8,7 @@ from typing import Self
 from csi_zfs.datasets.api import DatasetManager
 from csi_zfs.mount.api import Mounter
 from csi_zfs.rpc.services import Services
+from csi_zfs.services.burial import Burial
 from csi_zfs.services.catalogue import Catalogue
 from csi_zfs.services.creation import VolumeCreation
 from csi_zfs.services.detaching import Detaching
@@ -63,7 +64,14 @@ def build_driver(settings: Settings, engines: Engines) -> Driver:
         publishing=_publishing(parts, detaching),
         health=Health(parts.pools, parts.catalogue, parts.node_state, parts.mounter),
     )
-    recovery = Recovery(parts.pools, parts.catalogue, parts.node_state, parts.mounter, detaching)
+    recovery = Recovery(
+        pools=parts.pools,
+        catalogue=parts.catalogue,
+        node_state=parts.node_state,
+        mounter=parts.mounter,
+        detaching=detaching,
+        burial=parts.burial,
+    )
     return Driver(services, Statistics(parts.pools, parts.catalogue), recovery, parts.catalogue)
 
 
@@ -78,15 +86,16 @@ class _Parts:
     mounter: Mounter
     identity: Identity
     quiescence: Quiescence
+    burial: Burial
     observe_extents: Callable[[int], None]
 
     @classmethod
     def of(cls, settings: Settings, engines: Engines) -> Self:
         pools, locks = Pools(engines.pools, away_names=engines.away_pool_names), KeyedLocks()
-        node_state = NodeState(engines.state_store)
+        catalogue, node_state = Catalogue(pools), NodeState(engines.state_store)
         return cls(
             pools=pools,
-            catalogue=Catalogue(pools),
+            catalogue=catalogue,
             locks=locks,
             node_state=node_state,
             mounter=engines.mounter,
@@ -94,6 +103,7 @@ class _Parts:
             quiescence=Quiescence(
                 node_state, engines.mounter, locks, freeze_limit_s=settings.freeze_limit_s
             ),
+            burial=Burial(catalogue, locks),
             observe_extents=engines.observe_extents,
         )
 
@@ -113,6 +123,7 @@ def _volumes(parts: _Parts, *, default_size_bytes: int) -> Volumes:
         pools=parts.pools,
         catalogue=parts.catalogue,
         locks=parts.locks,
+        burial=parts.burial,
         creation=creation,
         node_state=parts.node_state,
         mounter=parts.mounter,
@@ -125,6 +136,7 @@ def _snapshots(parts: _Parts) -> Snapshots:
         pools=parts.pools,
         catalogue=parts.catalogue,
         locks=parts.locks,
+        burial=parts.burial,
         quiescence=parts.quiescence,
         observe_extents=parts.observe_extents,
     )

@@ -278,6 +278,25 @@ class DatasetManager(Protocol):
             DatasetBusyError: it is open or mounted; it may have its new name already.
         """
 
+    def heir_of(self, tombstone_name: str) -> str:
+        """The clone whose promote lets a tombstone go; empty where none would free anything.
+
+        A clone of its youngest snapshot, always the same one, and a living one if there is one.
+        Freed is what the dataset has written since, or that snapshot, if it waits for this clone.
+        """
+
+    def promote(self, name: str, *, over: str) -> None:
+        """Make a clone the owner of its origin, and of what is older, below `over`, a tombstone.
+
+        These are `<name>@<snapshot>` from now on, and else unchanged.  The tombstone depends on
+        them, and what it alone keeps goes by its `destroy`.
+
+        Raises:
+            DatasetNotFoundError, UnsupportedFeatureError: there is none; clones depend on nothing.
+            DatasetExistsError: it has a snapshot of the same name.
+            DatasetBusyError, PoolFullError: a snapshot is mounted; its reservation does not fit.
+        """
+
     def set_properties(self, name: str, properties: Mapping[str, str]) -> Dataset:
         """Change native properties.
 

@@ -106,6 +106,15 @@ class ReflinkDatasets:
         """See `DatasetManager`."""
         return removal.retire(self._engine, name, new_name)
 
+    def heir_of(self, tombstone_name: str) -> str:
+        """See `DatasetManager`: no clone depends on it."""
+        self._engine.objects.dataset(tombstone_name)
+        return ""
+
+    def promote(self, name: str, *, over: str) -> None:
+        """See `DatasetManager`: there is nothing to promote."""
+        raise UnsupportedFeatureError(f"{name} does not depend on {over}: its data is its own")
+
     def set_properties(self, name: str, properties: Mapping[str, str]) -> Dataset:
         """See `DatasetManager`; a reflink pool has no properties."""
         if properties:

@@ -11,7 +11,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from csi_zfs.datasets import names
-from csi_zfs.datasets.api import DatasetNotFoundError, RecordCorruptError
+from csi_zfs.datasets.api import (
+    DatasetManager,
+    DatasetNotFoundError,
+    DatasetSnapshot,
+    RecordCorruptError,
+)
 from csi_zfs.domain.errors import NotFoundError
 from csi_zfs.domain.ids import SnapshotId, VolumeId
 from csi_zfs.services import records
@@ -134,14 +139,34 @@ class Catalogue(Index):
         """
         known = self.snapshot(snapshot_id)
         pool = self._pools.get(snapshot_id.pool_id)
-        source_id = known.record.source_volume_id
-        for dataset_name in (names.dataset_of(source_id.leaf), names.tombstone_of(source_id.uid)):
-            with suppress(DatasetNotFoundError):
-                found = pool.get_snapshot(names.snapshot_of(dataset_name, snapshot_id.leaf))
-                if found.uid == snapshot_id.uid:
-                    entry = entry_of_snapshot(pool, found)
-                    self.put_snapshots([entry])
-                    return entry
-        self.forget_snapshot(snapshot_id)
-        msg = f"snapshot {snapshot_id} does not exist"
-        raise SnapshotNotFoundError(msg)
+        found = _expected_of(pool, known) or _moved_of(pool, snapshot_id)
+        if found is None:
+            self.forget_snapshot(snapshot_id)
+            msg = f"snapshot {snapshot_id} does not exist"
+            raise SnapshotNotFoundError(msg)
+        entry = entry_of_snapshot(pool, found)
+        self.put_snapshots([entry])
+        return entry
+
+
+def _expected_of(pool: DatasetManager, known: SnapshotEntry) -> DatasetSnapshot | None:
+    """The snapshot where it was last seen, below its volume, or below its volume's tombstone."""
+    source_id, snapshot_id = known.record.source_volume_id, known.snapshot_id
+    usual = (names.dataset_of(source_id.leaf), names.tombstone_of(source_id.uid))
+    for dataset_name in dict.fromkeys((known.dataset_name, *usual)):
+        with suppress(DatasetNotFoundError):
+            found = pool.get_snapshot(names.snapshot_of(dataset_name, snapshot_id.leaf))
+            if found.uid == snapshot_id.uid:
+                return found
+    return None
+
+
+def _moved_of(pool: DatasetManager, snapshot_id: SnapshotId) -> DatasetSnapshot | None:
+    """The snapshot wherever a promote by hand, or in this very moment, has moved it."""
+    for one in pool.list_snapshots():
+        if names.split_snapshot(one.name)[1] == snapshot_id.leaf:
+            if isinstance(one, RecordCorruptError):  # it may be the one that is looked for
+                raise one
+            if one.uid == snapshot_id.uid:
+                return one
+    return None

@@ -167,8 +167,9 @@ class GroupSnapshots:
             exclusive=[snapshot_key(group_snapshot_id.leaf), *_keys(members)], shared=datasets
         ):
             self._require_listed(members, snapshot_ids)
-            for member in members:
-                self.snapshots.delete_held(member.snapshot_id)
+            destroyed = [(member, self.snapshots.destroy_held(member)) for member in members]
+        for member, was_there in destroyed:
+            self.snapshots.finish_delete(member, was_there=was_there)
 
     def get(
         self, group_snapshot_id: GroupSnapshotId, snapshot_ids: Sequence[SnapshotId]

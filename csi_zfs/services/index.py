@@ -4,10 +4,13 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import TypeVar
 
 from csi_zfs.domain.ids import GroupSnapshotId, SnapshotId, VolumeId
 from csi_zfs.services.entries import SnapshotEntry, VolumeEntry
 from csi_zfs.services.listing import SortedIds
+
+KeyT = TypeVar("KeyT")
 
 
 class Index:
@@ -25,6 +28,7 @@ class Index:
         self._snapshots: dict[str, SnapshotEntry] = {}
         self._snapshots_by_leaf: dict[str, set[str]] = defaultdict(set)
         self._snapshots_by_source: dict[str, SortedIds] = defaultdict(SortedIds)
+        self._snapshots_by_dataset: dict[tuple[str, str], set[str]] = defaultdict(set)
         self._snapshot_ids = SortedIds()
         self._groups: dict[str, set[str]] = defaultdict(set)
         self._groups_by_leaf: dict[str, set[str]] = defaultdict(set)
@@ -68,7 +72,11 @@ class Index:
 
     def _index_snapshot(self, entry: SnapshotEntry) -> None:
         key = str(entry.snapshot_id)
+        known = self._snapshots.get(key)
+        if known is not None:
+            _discard(self._snapshots_by_dataset, _place_of(known), key)
         self._snapshots[key] = entry
+        self._snapshots_by_dataset[_place_of(entry)].add(key)
         self._snapshots_by_leaf[entry.snapshot_id.leaf].add(key)
         self._snapshots_by_source[str(entry.record.source_volume_id)].add(key)
         if entry.record.group:
@@ -84,6 +92,7 @@ class Index:
             if entry is None:
                 return
             _discard(self._snapshots_by_leaf, snapshot_id.leaf, key)
+            _discard(self._snapshots_by_dataset, _place_of(entry), key)
             self._snapshot_ids.discard(key)
             source = str(entry.record.source_volume_id)
             self._snapshots_by_source[source].discard(key)
@@ -98,11 +107,14 @@ class Index:
         if group not in self._groups:
             _discard(self._groups_by_leaf, group_snapshot_id.leaf, group)
 
-    def move_snapshots(self, source_volume_id: VolumeId, dataset_name: str) -> None:
-        """Know that a volume's dataset, and its snapshots with it, has another name now."""
+    def move_snapshots(self, pool_id: str, dataset_name: str, new_name: str) -> None:
+        """Know that the snapshots of a dataset are below another name now.
+
+        It was renamed, or a clone of it was promoted.
+        """
         with self._guard:
-            for entry in self.snapshots_of(source_volume_id):
-                self._snapshots[str(entry.snapshot_id)] = replace(entry, dataset_name=dataset_name)
+            for key in list(self._snapshots_by_dataset.get((pool_id, dataset_name), ())):
+                self._index_snapshot(replace(self._snapshots[key], dataset_name=new_name))
 
     def knows(self, object_id: VolumeId | SnapshotId) -> bool:
         """Whether the volume or snapshot is known; proves nothing about the pool."""
@@ -170,7 +182,11 @@ class Index:
         return self._snapshots_by_source.get(str(source_volume_id)) or SortedIds()
 
 
-def _discard(index: dict[str, set[str]], key: str, value: str) -> None:
+def _place_of(entry: SnapshotEntry) -> tuple[str, str]:
+    return entry.snapshot_id.pool_id, entry.dataset_name
+
+
+def _discard(index: dict[KeyT, set[str]], key: KeyT, value: str) -> None:
     index[key].discard(value)
     if not index[key]:
         del index[key]

@@ -4,12 +4,12 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from csi_zfs.datasets.api import DatasetBusyError
+from csi_zfs.datasets.api import DatasetBusyError, PoolUnavailableError
 from csi_zfs.domain.capabilities import AccessType
 from csi_zfs.domain.errors import CsiZfsError, InvalidRequestError
 from csi_zfs.domain.ids import VolumeId
 from csi_zfs.mount.api import Mounter
-from csi_zfs.services.burial import finish_deletes
+from csi_zfs.services.burial import Burial
 from csi_zfs.services.catalogue import Catalogue
 from csi_zfs.services.contents import PoolContents
 from csi_zfs.services.detaching import Detaching
@@ -19,7 +19,7 @@ from csi_zfs.services.pools import Pools
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recovery:
     """Runs once, before the first call is served.  Touches no mount that is in use."""
 
@@ -28,18 +28,20 @@ class Recovery:
     node_state: NodeState
     mounter: Mounter
     detaching: Detaching
+    burial: Burial
 
     def run(self) -> None:
-        """Thaw, finish deletes, load the catalogue, let go of devices that nobody uses."""
+        """Thaw, load the catalogue, finish deletes, let go of devices that nobody uses."""
         self._for_each_state(self._thaw)
         contents = [PoolContents.of(pool) for pool in self.pools]
+        # First, so that it learns where snapshots go; what is deleted is in no listing anyway.
+        self.catalogue.load(contents)
         for one in contents:
             try:
-                finish_deletes(one)
-            except DatasetBusyError as exc:  # one holder keeps nobody from starting (rules.md B8)
+                self.burial.finish_deletes(one)
+            except (DatasetBusyError, PoolUnavailableError) as exc:
+                # One holder, or one damaged block, keeps nobody from starting (rules.md B8).
                 log.warning("a deleted volume stays for now: %s", exc)
-        # Deleted things are in no listing, so it does not matter that they are gone by now.
-        self.catalogue.load(contents)
         self._for_each_state(self._settle)
 
     def _for_each_state(self, step: Callable[[VolumeState], None]) -> None:

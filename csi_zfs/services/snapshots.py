@@ -17,7 +17,7 @@ from csi_zfs.domain.ids import SnapshotId, VolumeId
 from csi_zfs.domain.model import Page, Snapshot
 from csi_zfs.domain.parameters import refuse_parameters
 from csi_zfs.services import records
-from csi_zfs.services.burial import bury, destroy_deferred, finish_deletes
+from csi_zfs.services.burial import Burial, destroy_deferred
 from csi_zfs.services.catalogue import Catalogue, SnapshotNotFoundError
 from csi_zfs.services.contents import PoolContents
 from csi_zfs.services.entries import SnapshotEntry, VolumeEntry, entry_of_snapshot, snapshot_of
@@ -26,7 +26,7 @@ from csi_zfs.services.locks import KeyedLocks
 from csi_zfs.services.pools import Pools, extents_of
 from csi_zfs.services.quiescence import Quiescence
 from csi_zfs.services.records import GroupMembership, SnapshotRecord
-from csi_zfs.services.sources import snapshot_key
+from csi_zfs.services.sources import require_unmoved, snapshot_key
 
 
 class DifferentSnapshotError(IncompatibleError):
@@ -48,6 +48,7 @@ class Snapshots:
     pools: Pools
     catalogue: Catalogue
     locks: KeyedLocks
+    burial: Burial
     quiescence: Quiescence
     observe_extents: Callable[[int], None]
 
@@ -102,6 +103,7 @@ class Snapshots:
         Raises:
             GroupMemberError: it belongs to a group (CSI: it cannot be deleted alone).
             SnapshotHeldError: a hold keeps it.
+            SourceMovedError: its volume was deleted in this very moment.
         """
         try:
             entry = self.catalogue.snapshot(snapshot_id)
@@ -116,21 +118,31 @@ class Snapshots:
         with self.locks.hold(
             exclusive=[snapshot_key(snapshot_id.leaf)], shared=[entry.dataset_name]
         ):
-            self.delete_held(snapshot_id)
+            was_there = self.destroy_held(entry)
+        self.finish_delete(entry, was_there=was_there)
 
-    def delete_held(self, snapshot_id: SnapshotId) -> None:
-        """As `delete`, for a caller who holds the locks of the snapshot and of its dataset."""
-        pool, is_known = self.pools.get(snapshot_id.pool_id), self.catalogue.knows(snapshot_id)
+    def destroy_held(self, entry: SnapshotEntry) -> bool:
+        """Destroy a snapshot for a caller who holds its lock and that of `entry.dataset_name`.
+
+        Returns whether it was there, for `finish_delete`; raises as `delete`.
+        """
         try:
-            entry = self.catalogue.read_snapshot(snapshot_id)
+            found = self.catalogue.read_snapshot(entry.snapshot_id)
         except SnapshotNotFoundError:
-            if is_known:  # it went by a call that was cut short, or by hand
-                finish_deletes(PoolContents.of(pool))
-        else:
-            _destroy(pool, entry)
-            bury(pool, entry.dataset_name)
-            # Last, so that a repetition knows that there may be something left to finish.
-            self.catalogue.forget_snapshot(snapshot_id)
+            return False
+        require_unmoved(entry, found)
+        _destroy(self.pools.get(entry.snapshot_id.pool_id), found)
+        return True
+
+    def finish_delete(self, entry: SnapshotEntry, *, was_there: bool) -> None:
+        """Bury what the snapshot has kept; the caller holds no lock of its dataset any more."""
+        pool = self.pools.get(entry.snapshot_id.pool_id)
+        if was_there:
+            self.burial.bury(pool, entry.dataset_name)
+        else:  # it went by a call that was cut short, or by hand
+            self.burial.finish_deletes(PoolContents.of(pool))
+        # Last, so that a repetition knows that there may be something left to finish.
+        self.catalogue.forget_snapshot(entry.snapshot_id)
 
     def get(self, snapshot_id: SnapshotId) -> Snapshot:
         """The snapshot; raises `SnapshotNotFoundError`, `PoolUnavailableError`."""

@@ -18,6 +18,7 @@ from csi_zfs.domain.errors import InvalidRequestError, OperationPendingError
 from csi_zfs.domain.ids import SnapshotId, VolumeId
 from csi_zfs.domain.model import ContentSource
 from csi_zfs.services.catalogue import Catalogue
+from csi_zfs.services.entries import SnapshotEntry
 from csi_zfs.services.locks import KeyedLocks
 from csi_zfs.services.records import DiskFormat, FormatState
 
@@ -80,13 +81,16 @@ class Sources:
         before = self._catalogue.snapshot(snapshot_id)
         with self._locks.hold(shared=[before.dataset_name, snapshot_key(snapshot_id.leaf)]):
             entry = self._catalogue.read_snapshot(snapshot_id)
-            if entry.dataset_name != before.dataset_name:
-                msg = (
-                    f"the source volume of snapshot {snapshot_id} was just deleted: repeat this "
-                    "call"
-                )
-                raise SourceMovedError(msg)
+            require_unmoved(before, entry)
             yield Source(snapshot_id.pool_id, entry.name, entry.size_bytes, entry.record.disk)
+
+
+def require_unmoved(locked: SnapshotEntry, found: SnapshotEntry) -> None:
+    """Raise `SourceMovedError` if a snapshot is below another dataset than the one locked."""
+    if found.dataset_name != locked.dataset_name:
+        raise SourceMovedError(
+            f"the source volume of snapshot {found.snapshot_id} was just deleted: repeat this call"
+        )
 
 
 def snapshot_key(leaf: str) -> str:

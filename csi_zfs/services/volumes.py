@@ -31,7 +31,7 @@ from csi_zfs.domain.parameters import (
 )
 from csi_zfs.domain.sizes import CapacityRange
 from csi_zfs.mount.api import DeviceBusyError, Mounter
-from csi_zfs.services.burial import bury_origin, finish_deletes
+from csi_zfs.services.burial import Burial
 from csi_zfs.services.catalogue import Catalogue, VolumeNotFoundError
 from csi_zfs.services.contents import PoolContents
 from csi_zfs.services.creation import MINIMUM_BYTES, VolumeCreation
@@ -56,6 +56,7 @@ class Volumes:
     pools: Pools
     catalogue: Catalogue
     locks: KeyedLocks
+    burial: Burial
     creation: VolumeCreation
     node_state: NodeState
     mounter: Mounter
@@ -84,10 +85,10 @@ class Volumes:
             except VolumeNotFoundError:
                 self._finish_delete(pool, volume_id)
                 if is_known:  # its clones' origins may wait for it
-                    finish_deletes(PoolContents.of(pool))
+                    self.burial.finish_deletes(PoolContents.of(pool))
             else:
                 self._destroy(pool, entry)
-                bury_origin(pool, entry.origin)
+                self.burial.bury_origin(pool, entry.origin)
                 # Last, so that a repetition knows that there may be something left to finish.
                 self.catalogue.forget_volume(volume_id)
             self.node_state.save(VolumeState(str(volume_id), dataset_name))
@@ -146,15 +147,21 @@ class Volumes:
             pool.get(dataset_name)  # a new volume of the same name
         except DatasetNotFoundError:
             with suppress(DatasetNotFoundError):
-                pool.retire(dataset_name, names.tombstone_of(volume_id.uid))
+                self._retire(pool, volume_id)
 
     def _destroy_or_retire(self, pool: DatasetManager, entry: VolumeEntry) -> None:
         try:
             pool.destroy(entry.dataset_name, uid=entry.volume_id.uid)
         except HasDependentsError:
-            tombstone = names.tombstone_of(entry.volume_id.uid)
-            pool.retire(entry.dataset_name, tombstone)
-            self.catalogue.move_snapshots(entry.volume_id, tombstone)
+            self._retire(pool, entry.volume_id)
+
+    def _retire(self, pool: DatasetManager, volume_id: VolumeId) -> None:
+        """Let the dataset wait for its dependents, unless a clone can have its snapshots."""
+        dataset_name = names.dataset_of(volume_id.leaf)
+        tombstone_name = names.tombstone_of(volume_id.uid)
+        pool.retire(dataset_name, tombstone_name)
+        self.catalogue.move_snapshots(pool.pool_id, dataset_name, tombstone_name)
+        self.burial.bury(pool, tombstone_name)
 
     def get(self, volume_id: VolumeId) -> Volume:
         """The volume; raises `VolumeNotFoundError`, `PoolUnavailableError`."""

@@ -22,7 +22,7 @@ from csi_zfs.datasets.api import (
 )
 from csi_zfs.datasets.names import is_tombstone
 from csi_zfs.domain.model import DataPath, DeviceNode, HealthFinding, NativeFilesystem
-from csi_zfs.zfs import changing, health, making, removal, retirement, snapshots
+from csi_zfs.zfs import changing, health, making, promotion, removal, retirement, snapshots
 from csi_zfs.zfs.engine import Engine
 from csi_zfs.zfs.properties import creation_properties, mutable_properties
 
@@ -104,6 +104,14 @@ class LibzfsCoreDatasets:
     def retire(self, name: str, new_name: str) -> Dataset:
         """See `DatasetManager`."""
         return retirement.retire(self._engine, name, new_name)
+
+    def heir_of(self, tombstone_name: str) -> str:
+        """See `DatasetManager`; never one that was made by hand."""
+        return promotion.heir_of(self._engine, tombstone_name)
+
+    def promote(self, name: str, *, over: str) -> None:
+        """See `DatasetManager`."""
+        promotion.promote(self._engine, name, over=over)
 
     def set_properties(self, name: str, properties: Mapping[str, str]) -> Dataset:
         """See `DatasetManager`."""

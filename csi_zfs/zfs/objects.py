@@ -16,6 +16,7 @@ from csi_zfs.datasets.api import (
     DatasetSnapshot,
     RecordCorruptError,
 )
+from csi_zfs.datasets.names import is_tombstone
 from csi_zfs.zfs import records
 from csi_zfs.zfs.home import Home
 from csi_zfs.zfs.outcomes import Found
@@ -68,7 +69,7 @@ class Objects:
         if not read.record:
             return self._foreign_dataset(name), ""
         dataset = self._parsed(name, read.record, records.parse_dataset, DATASET_PROPERTY)
-        if dataset.origin and not read.native.get("origin"):
+        if not read.native.get("origin") and _may_be_clone(dataset):
             self._read(name, DATASET_PROPERTY, ["type"])  # raises if it cannot be read
         return replace(dataset, origin=self._origin(read.native)), read.record
 
@@ -118,10 +119,10 @@ class Objects:
             self._or_error(full_name, record, records.parse_dataset, DATASET_PROPERTY)
             for full_name, record in found["records"].items()
         ]
-        clones = [one.name for one in datasets if isinstance(one, Dataset) and one.origin]
-        origins = self._origins_of(clones)
+        clones = {one.name for one in datasets if isinstance(one, Dataset) and _may_be_clone(one)}
+        origins = self._origins_of(sorted(clones))
         for one in datasets:
-            if isinstance(one, Dataset) and one.origin:
+            if isinstance(one, Dataset) and one.name in clones:
                 yield replace(one, origin=origins.get(one.name, ""))
             elif one is not None:
                 yield one
@@ -200,6 +201,11 @@ class Objects:
             created_ns=native["creation"] * 1_000_000_000,
             is_deferred=native["defer_destroy"] == "on",
         )
+
+
+def _may_be_clone(dataset: Dataset) -> bool:
+    """Whether its record says so, or a clone of it was promoted: that makes no new record."""
+    return bool(dataset.origin) or is_tombstone(dataset.name)
 
 
 def _uid_of(native: Found) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from csi_zfs.domain.model import PublishSpec
-from csi_zfs.services import recovery
+from csi_zfs.services.burial import Burial
 from csi_zfs.services.contents import PoolContents
 from csi_zfs.services.entries import VolumeEntry
 from csi_zfs.services.node_state import NodeState, Use
@@ -66,9 +66,9 @@ def test_harness_with_format_that_is_not_announced_catches_it(
 def test_harness_with_start_that_finishes_no_delete_catches_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def lazy(contents: PoolContents) -> None: ...
+    def lazy(self: Burial, contents: PoolContents) -> None: ...
 
-    monkeypatch.setattr(recovery, "finish_deletes", lazy)
+    monkeypatch.setattr(Burial, "finish_deletes", lazy)
     assert "rename_snapshot:after" in caught(workflow("delete-snapshot-with-clone"))
 
 

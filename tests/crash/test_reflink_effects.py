@@ -26,8 +26,8 @@ from csi_zfs.reflink.datasets import ReflinkDatasets
 from csi_zfs.reflink.layout import IMAGE
 from csi_zfs.reflink.place import Tools
 from csi_zfs.reflink.pools import open_pool
-from csi_zfs.services.burial import bury
 from tests.crash.reflink_scenarios import SCENARIOS, SIZE_BYTES, TOMBSTONE, Scenario, world
+from tests.support.burials import burial_on
 from tests.support.files import CrashError, CrashingFiles, Effects, Stop
 from tests.support.reflink import contents_of, promises_of, xfs_directory
 
@@ -176,7 +176,7 @@ def test_retire_that_dies_at_any_effect_and_is_not_repeated_leaves_no_data(
             except DatasetNotFoundError:
                 continue  # it died before it had an effect that stays
             datasets.create(NewDataset("v/thick", SIZE_BYTES, is_thick=True))
-            bury(datasets, TOMBSTONE)
+            burial_on(datasets).bury(datasets, TOMBSTONE)
             assert not (path / TOMBSTONE / IMAGE).exists(), effects[number]
             assert datasets.data_path("v/thick").size_bytes == SIZE_BYTES
             assert datasets.get_snapshot(f"{TOMBSTONE}@s").size_bytes == SIZE_BYTES

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from csi_zfs.datasets.api import Dataset, DatasetSnapshot
-from csi_zfs.services.burial import finish_deletes
 from csi_zfs.services.contents import PoolContents
 from csi_zfs.zfs.datasets import LibzfsCoreDatasets
 from csi_zfs.zfs.pools import Doors, open_pool
 from tests.crash.zfs_scenarios import SCENARIOS, Scenario
+from tests.support.burials import burial_on
 from tests.support.files import CrashError, Effects, Stop
 from tests.support.zfs_crashes import crashing_doors
 from tests.support.zfs_fake_pools import PARENT, FakeZfs, fake_zfs
@@ -118,7 +118,7 @@ def require_repeatable(zfs: FakeZfs, scenario: Scenario, run: Undisturbed) -> No
     if scenario.is_atomic:
         assert contents_of(zfs) in (run.before, run.after)
     datasets = opened(zfs.doors)
-    finish_deletes(PoolContents.of(datasets))
+    burial_on(datasets).finish_deletes(PoolContents.of(datasets))
     scenario.act(datasets)
     assert contents_of(zfs) == run.after
     assert datasets.health() == ()
@@ -178,7 +178,7 @@ def test_clone_whose_power_is_cut_between_transactions_is_nobodys(
         act(zfs, scenario, effects, cuts_power=True)
     datasets = opened(zfs.doors)
     before = contents_of(zfs)
-    finish_deletes(PoolContents.of(datasets))
+    burial_on(datasets).finish_deletes(PoolContents.of(datasets))
     scenario.act(datasets)
     assert contents_of(zfs) == before
     assert datasets.get("v/new").user_properties == {}

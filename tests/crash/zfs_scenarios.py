@@ -14,6 +14,7 @@ from csi_zfs.datasets.api import (
 from csi_zfs.datasets.names import tombstone_of
 from csi_zfs.domain.sizes import MIB
 from tests.crash.reflink_scenarios import done_if
+from tests.support.burials import burial_on
 
 SIZE_BYTES = 2 * MIB
 TOMBSTONE = tombstone_of("0123456789abcdef")
@@ -81,6 +82,17 @@ def with_last_clone(it: DatasetManager) -> None:
 def with_tombstone(it: DatasetManager) -> None:
     world(it)
     it.retire("v/b", TOMBSTONE)
+
+
+def with_heir(it: DatasetManager) -> None:
+    """A thick tombstone whose hidden snapshot waits for its only clone."""
+    world(it)
+    it.clone("v/thick", NewDataset("v/heir", SIZE_BYTES, is_thick=True))
+    it.retire("v/thick", TOMBSTONE)
+
+
+def bury(it: DatasetManager) -> None:
+    burial_on(it).bury(it, TOMBSTONE)
 
 
 def creating(new: NewDataset) -> Step:
@@ -190,6 +202,7 @@ SCENARIOS = (
     Scenario("destroy", world, destroying("v/b")),
     Scenario("destroy of a thick one", world, destroying("v/thick")),
     Scenario("destroy of a tombstone", with_tombstone, destroying(TOMBSTONE)),
+    Scenario("burial by a promote", with_heir, bury, is_atomic=False),
     Scenario("destroy of the last clone", with_last_clone, destroying("v/clone")),
     Scenario("destroy of a snapshot", with_snapshot, destroy_snapshot),
     Scenario("deferred destroy of a free snapshot", with_snapshot, defer),

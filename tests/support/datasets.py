@@ -24,7 +24,6 @@ from csi_zfs.datasets.api import (
     UnsupportedFeatureError,
 )
 from csi_zfs.datasets.names import is_tombstone, split_snapshot
-from csi_zfs.domain.errors import InvalidRequestError
 from csi_zfs.domain.model import (
     DataPath,
     HealthFinding,
@@ -137,18 +136,38 @@ class FakeDatasets(PoolCore):
 
     def retire(self, name: str, new_name: str) -> Dataset:
         """See `DatasetManager`."""
-        if not is_tombstone(new_name):
-            raise InvalidRequestError(f"{new_name} is not the name of a tombstone")
+        self._require_tombstone(new_name)
         with self._effect("retire") as state:
             is_repeated = name not in state.datasets and new_name in state.datasets
             if is_repeated:
                 return state.dataset(new_name)
             self._require_closed(name)
             dataset = self._moved(name, new_name)
-            self._disk.delete(self._image(new_name))
-            self._disk.create(self._image(new_name), dataset.size_bytes)
+            if not self.features.dependent_clones:
+                self._disk.delete(self._image(new_name))
+                self._disk.create(self._image(new_name), dataset.size_bytes)
             state.retired_uids.add(dataset.uid)
             return dataset
+
+    def heir_of(self, tombstone_name: str) -> str:
+        """See `DatasetManager`; whatever was written is worth it."""
+        self._require_tombstone(tombstone_name)
+        with self._reading() as state:
+            state.dataset(tombstone_name)
+            snapshots = state.snapshots_of(tombstone_name)
+            clones = state.clones_of(snapshots[-1]) if snapshots else []
+            if not clones or not self._frees_something(tombstone_name, snapshots[-1]):
+                return ""
+            return min(clones, key=lambda name: (is_tombstone(name), name))
+
+    def promote(self, name: str, *, over: str) -> None:
+        """See `DatasetManager`."""
+        self._require_tombstone(over)
+        if not self.features.dependent_clones:
+            raise UnsupportedFeatureError("the pool has no dependent clones")
+        with self._effect("promote") as state:
+            for old, new in state.promote(name, over).items():
+                self._disk.rename(self._image(old), self._image(new))
 
     def set_properties(self, name: str, properties: Mapping[str, str]) -> Dataset:
         """See `DatasetManager`."""

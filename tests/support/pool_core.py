@@ -20,8 +20,13 @@ from csi_zfs.datasets.api import (
     PoolUnavailableError,
     UnsupportedFeatureError,
 )
-from csi_zfs.datasets.names import deferred_snapshot_leaf, snapshot_of, split_snapshot
-from csi_zfs.domain.errors import OutOfRangeError
+from csi_zfs.datasets.names import (
+    deferred_snapshot_leaf,
+    is_tombstone,
+    snapshot_of,
+    split_snapshot,
+)
+from csi_zfs.domain.errors import InvalidRequestError, OutOfRangeError
 from csi_zfs.system.clock import Clock
 from tests.support.disk import FakeDisk
 from tests.support.pool_state import PoolState, Room
@@ -169,6 +174,18 @@ class PoolCore:
         for name in self._state.unneeded():
             del self._state.snapshots[name]
             self._disk.delete(self._image(name))
+
+    def _frees_something(self, tombstone_name: str, youngest: str) -> bool:
+        """Whether the head has what no snapshot has, or the snapshot waits for its only clone."""
+        head, below = (self._disk.images[self._image(it)] for it in (tombstone_name, youngest))
+        snapshot = self._state.snapshots[youngest]
+        is_last = snapshot.is_deferred and not snapshot.holds
+        goes = is_last and len(self._state.clones_of(youngest)) == 1
+        return goes or (head.raw, head.content) != (below.raw, below.content)
+
+    def _require_tombstone(self, name: str) -> None:
+        if not is_tombstone(name):
+            raise InvalidRequestError(f"{name} is not the name of a tombstone")
 
     def _require_same(self, entry: Dataset | DatasetSnapshot, uid: str) -> None:
         if entry.uid != uid:

@@ -15,7 +15,8 @@ from csi_zfs.datasets.api import (
     PoolFullError,
     RecordCorruptError,
 )
-from csi_zfs.datasets.names import split_snapshot
+from csi_zfs.datasets.names import snapshot_of, split_snapshot
+from csi_zfs.domain.errors import OperationPendingError
 from csi_zfs.domain.sizes import TIB, format_size
 
 T = TypeVar("T")
@@ -139,7 +140,28 @@ class PoolState:
             self.datasets[clone] = replace(self.datasets[clone], origin=new_name)
         if name in self.damaged_names:
             self.damaged_names ^= {name, new_name}
-        return self.put_snapshot(replace(self.snapshots.pop(name), name=new_name))
+        # The order is that of their age.
+        self.snapshots = {
+            new_name if key == name else key: one for key, one in self.snapshots.items()
+        }
+        return self.put_snapshot(replace(self.snapshots[new_name], name=new_name))
+
+    def promote(self, name: str, over: str) -> dict[str, str]:
+        """Give a clone the snapshots of `over` up to its origin; returns old name -> new name."""
+        origin = self.dataset(name).origin
+        if split_snapshot(origin)[0] != over:
+            raise OperationPendingError(f"{name} is no clone of {over}")
+        leaves = [split_snapshot(one)[1] for one in self.snapshots_of(over)]
+        leaves = leaves[: leaves.index(split_snapshot(origin)[1]) + 1]
+        moved = {snapshot_of(over, leaf): snapshot_of(name, leaf) for leaf in leaves}
+        for new_name in moved.values():
+            self.require_free(new_name)
+        for old_name, new_name in moved.items():
+            self.move_snapshot(old_name, new_name)
+        old_origin = self.dataset(over).origin
+        self.put(replace(self.dataset(over), origin=moved[origin]))
+        self.put(replace(self.dataset(name), origin=old_origin))
+        return moved
 
     def unneeded(self) -> list[str]:
         """The snapshots whose deferred destroy waits for nothing any more."""

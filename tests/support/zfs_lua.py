@@ -163,6 +163,7 @@ def _api(pool: FakeZpool, lua: LuaValue, program: Program) -> Mapping[str, objec
     }
     syncs = {
         "destroy": function(change.destroy, "name"),
+        "promote": function(change.promote, "name"),
         "set_prop": function(change.set_prop, "name", "property", "value"),
         "snapshot": function(change.snapshot, "name"),
     }
@@ -248,6 +249,10 @@ class _Changes:
         self._require_syncing()
         self._require_snapshot(name, is_deferred=defer)
         return _errno(lambda: changes.destroy(self._pool, name, is_deferred=defer))
+
+    def promote(self, name: str) -> int:
+        self._require_syncing()
+        return _errno(lambda: changes.promote(self._pool, name))
 
     def set_prop(self, name: str, property_name: str, value: str) -> int:
         self._require_syncing()

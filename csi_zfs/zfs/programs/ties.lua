@@ -10,10 +10,11 @@ for snapshot in zfs.list.snapshots(argv.name) do
   end
   snapshots[snapshot] = {
     clones = clones,
-    txg = zfs.get_prop(snapshot, "createtxg"),
+    -- Nothing, where it cannot be read.
+    txg = zfs.get_prop(snapshot, "createtxg") or 0,
     is_deferred = zfs.get_prop(snapshot, "defer_destroy") == "on",
     is_ours = record_of(snapshot, argv.property) ~= nil,
-    is_held = zfs.get_prop(snapshot, "userrefs") > 0,
+    is_held = (zfs.get_prop(snapshot, "userrefs") or 0) > 0,
   }
 end
 for child in zfs.list.children(argv.name) do

@@ -23,6 +23,7 @@ def delete(manager: DatasetManager, uid: str) -> None:
     else:
         _delete_volume(manager, entry)
     sweep_tombstones(manager)
+    _promote_heirs(manager)
 
 
 def _delete_volume(manager: DatasetManager, dataset: Dataset) -> None:
@@ -48,6 +49,16 @@ def sweep_tombstones(manager: DatasetManager) -> None:
     destroyed = [tombstone for tombstone in tombstones if _is_destroyed(manager, tombstone)]
     if destroyed:
         sweep_tombstones(manager)
+
+
+def _promote_heirs(manager: DatasetManager) -> None:
+    """Free what only the heads of tombstones have."""
+    for name in [name for name in entries(manager) if is_tombstone(name)]:
+        heir_name = manager.heir_of(name)
+        if heir_name:
+            manager.promote(heir_name, over=name)
+            sweep_tombstones(manager)
+            return
 
 
 def _is_destroyed(manager: DatasetManager, tombstone: Dataset | DatasetSnapshot) -> bool:

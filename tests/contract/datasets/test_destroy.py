@@ -7,7 +7,9 @@ from csi_zfs.datasets.api import (
     DatasetNotFoundError,
     HasDependentsError,
     NewDataset,
+    UnsupportedFeatureError,
 )
+from csi_zfs.datasets.names import tombstone_of
 from tests.contract.datasets.world import (
     SIZE_BYTES,
     changes_nothing,
@@ -73,6 +75,19 @@ def test_destroy_of_cloned_dataset_follows_features(pool: PoolUnderTest) -> None
         with only_removes(pool, "v/vol"):
             pool.manager.destroy("v/vol", uid=uid)
     assert pool.read("v/clone", 4) == b"kept"
+
+
+def test_promote_where_no_clone_depends_is_unsupported(pool: PoolUnderTest) -> None:
+    """test_promote.py has the rest."""
+    if pool.manager.features.dependent_clones:
+        return
+    uid = make(pool, "v/vol").uid
+    take(pool, "v/vol@snap")
+    pool.manager.clone("v/vol@snap", NewDataset("v/clone", SIZE_BYTES))
+    tombstone_name = pool.manager.retire("v/vol", tombstone_of(uid)).name
+    assert pool.manager.heir_of(tombstone_name) == ""
+    with changes_nothing(pool), pytest.raises(UnsupportedFeatureError):
+        pool.manager.promote("v/clone", over=tombstone_name)
 
 
 def test_destroy_of_clone_leaves_its_source_whole(pool: PoolUnderTest) -> None:

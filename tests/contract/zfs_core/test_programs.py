@@ -11,7 +11,7 @@ from tests.contract.zfs_core.world import FILESYSTEM, VOLMODE_NONE, World, errno
 FUNCTIONS = {
     "check": {"destroy", "rollback", "snapshot"},
     "list": {"children", "clones", "snapshots"},
-    "sync": {"destroy", "set_prop", "snapshot"},
+    "sync": {"destroy", "promote", "set_prop", "snapshot"},
 }
 STANDARD = {
     *("assert", "collectgarbage", "error", "getmetatable", "ipairs", "next", "pairs", "rawequal"),
@@ -209,6 +209,42 @@ def test_sync_functions_change(family: World) -> None:
     assert family.get("z@n", "a:b") == ["of n", "p/z@n"]
     assert family.get("z", "a:b") == ["x" * 8191, "p/z"]
     assert not family.exists("c")
+
+
+def test_promote_in_a_program_and_destroy_of_who_lost_its_snapshots(family: World) -> None:
+    """Both in one transaction."""
+    assert family.act("return zfs.sync.destroy(p..'z@t')") == 0
+    lua = "return {zfs.sync.promote(p..'c'), zfs.sync.destroy(p..'z'), zfs.sync.promote(p..'c')}"
+    assert _values(family.act(lua)) == [0, 0, errno.EINVAL]
+    assert family.listed("snapshots", "c") == {"c@s"}
+    assert family.get("c", "origin") == []
+    assert not family.exists("z")
+    assert family.act("local number = zfs.sync.promote(p..'no') return number") == errno.ENOENT
+
+
+def test_promote_in_a_program_over_a_snapshot_of_the_same_name_is_refused(family: World) -> None:
+    family.take("c@s")
+    assert family.act("local number = zfs.sync.promote(p..'c') return number") == errno.EEXIST
+
+
+def test_createtxg_tells_which_snapshot_is_younger(family: World) -> None:
+    family.core.rename(family.full("z@s"), family.full("z@zz"))
+    (older,), (younger,) = family.get("z@zz", "createtxg"), family.get("z@t", "createtxg")
+    assert int(str(older)) < int(str(younger))
+    family.act("return zfs.sync.destroy(p..'z@t')")
+    family.core.promote(family.full("c"))
+    assert family.get("c@zz", "createtxg") == [older]
+
+
+def test_written_is_what_no_snapshot_has(zfs: World) -> None:
+    device = zfs.make_with_device("w")
+    zfs.machine.settle()
+    zfs.machine.write(device, bytes(range(256)) * 64)
+    zfs.take("w@s")
+    assert zfs.get("w", "written") == [0]
+    zfs.machine.write(device, bytes(reversed(range(256))) * 64)
+    # A synced write is in the intent log first.
+    zfs.await_that(lambda: zfs.get("w", "written") != [0])
 
 
 def test_deferred_destroy_in_a_program_waits_for_the_clone(family: World) -> None:

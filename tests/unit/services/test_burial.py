@@ -5,13 +5,21 @@ from itertools import permutations
 
 import pytest
 
-from csi_zfs.datasets.api import NewDataset, SnapshotHeldError
+from csi_zfs.datasets import names
+from csi_zfs.datasets.api import (
+    DatasetBusyError,
+    NewDataset,
+    PoolUnavailableError,
+    SnapshotHeldError,
+)
 from csi_zfs.domain.sizes import MIB
 from csi_zfs.services import burial
 from csi_zfs.services.catalogue import SnapshotNotFoundError
 from csi_zfs.services.contents import PoolContents
+from tests.support.burials import burial_on
 from tests.support.lineage import Lineage
 from tests.support.node import FakeNode
+from tests.support.points import once, raising
 
 # Each is made from the one before it; what each one holds.
 MEMBERS = {
@@ -45,6 +53,12 @@ def plant_canaries(node: FakeNode) -> None:
     canaries.clone("canary-clone", of="canary-s")
     node.pool.create(NewDataset("v/by-hand", MIB))
     node.pool.plant_snapshot("v/by-hand@keep")
+
+
+def unpromotable(point: str) -> None:
+    """A snapshot of every tombstone is mounted somewhere."""
+    if point == "promote:before":
+        raise DatasetBusyError("it is mounted")
 
 
 def no_restart(_node: FakeNode) -> None:
@@ -138,8 +152,8 @@ def test_snapshot_that_was_destroyed_by_hand_is_gone(node: FakeNode, lineage: Li
 
 def test_tombstone_is_buried_by_whoever_comes_first(node: FakeNode) -> None:
     node.pool.create(NewDataset("v/D-0000000000000001", MIB))
-    burial.bury(node.pool, "v/D-0000000000000001")
-    burial.bury(node.pool, "v/D-0000000000000001")
+    burial_on(node.pool).bury(node.pool, "v/D-0000000000000001")
+    burial_on(node.pool).bury(node.pool, "v/D-0000000000000001")
     assert node.names() == set()
 
 
@@ -147,8 +161,8 @@ def test_burial_never_touches_what_is_no_tombstone(node: FakeNode) -> None:
     """rules.md A2."""
     node.pool.create(NewDataset("v/D-1", MIB))
     for name in ("v/D-1", "v/by-hand"):
-        burial.bury(node.pool, name)
-    burial.finish_deletes(PoolContents.of(node.pool))
+        burial_on(node.pool).bury(node.pool, name)
+    burial_on(node.pool).finish_deletes(PoolContents.of(node.pool))
     assert node.names() == {"v/D-1"}
 
 
@@ -156,6 +170,7 @@ def test_burial_never_touches_what_is_no_tombstone(node: FakeNode) -> None:
 def test_damaged_tombstone_keeps_nothing_from_starting(openzfs_node: FakeNode) -> None:
     """rules.md B8: not even where the chain of burials leads to it."""
     lineage = made(openzfs_node)
+    openzfs_node.effects = unpromotable
     for name in ("volume", "snapshot", "clone", "snapshot-2"):
         lineage.delete(name)
     pool = openzfs_node.pool
@@ -163,6 +178,21 @@ def test_damaged_tombstone_keeps_nothing_from_starting(openzfs_node: FakeNode) -
     pool.destroy("v/clone-2", uid=lineage.volume("clone-2").uid)
     openzfs_node.restart()
     assert [entry for entry in pool.list() if not isinstance(entry, Exception)] == []
+
+
+@pytest.mark.expected_logs("stays for now")
+@pytest.mark.parametrize("error", [DatasetBusyError("open"), PoolUnavailableError("damaged")])
+def test_tombstone_that_cannot_go_keeps_neither_the_others_nor_the_start(
+    node: FakeNode, error: Exception
+) -> None:
+    """rules.md B8."""
+    for number in (1, 2, 3):
+        node.pool.create(NewDataset(names.tombstone_of(f"{number:016x}"), MIB))
+    node.effects = once("destroy:before", raising(error))
+    node.restart()
+    assert len(node.names()) == 1
+    node.restart()
+    assert node.names() == set()
 
 
 def test_deferred_destroy_of_a_snapshot_that_went_by_itself_is_no_error(

@@ -112,6 +112,7 @@ def test_delete_of_the_last_clone_ends_what_was_deleted_before_it(openzfs_node: 
     lineage = Lineage(openzfs_node)
     lineage.snapshot("snapshot", of="volume")
     lineage.clone("clone", of="snapshot")
+    openzfs_node.effects = once("promote:before", raising(DatasetBusyError("it is mounted")))
     for name in ("volume", "snapshot"):
         lineage.delete(name)
     cut_short(openzfs_node, lineage, "clone", "destroy:after")

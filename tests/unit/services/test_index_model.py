@@ -18,6 +18,7 @@ DISK = DiskFormat(AccessType.BLOCK)
 pool_ids = st.sampled_from(POOL_IDS)
 leaves = st.sampled_from(["a", "b", "h-1"])
 uids = st.sampled_from([f"{number:016x}" for number in range(3)])
+dataset_names = st.sampled_from(["v/a", "v/b", "v/D-1", "v/D-2"])
 volume_ids = st.builds(VolumeId, pool_ids, leaves, uids)
 snapshot_ids = st.builds(SnapshotId, pool_ids, leaves, uids)
 groups = st.none() | st.builds(
@@ -70,12 +71,12 @@ class IndexMachine(RuleBasedStateMachine):
         self.snapshots.pop(snapshot_id, None)
         self.index.forget_snapshot(snapshot_id)
 
-    @rule(source=volume_ids, dataset_name=st.sampled_from(["v/D-1", "v/D-2"]))
-    def move_snapshots(self, source: VolumeId, dataset_name: str) -> None:
+    @rule(pool_id=pool_ids, dataset_name=dataset_names, new_name=dataset_names)
+    def move_snapshots(self, pool_id: str, dataset_name: str, new_name: str) -> None:
         for snapshot_id, entry in self.snapshots.items():
-            if entry.record.source_volume_id == source:
-                self.snapshots[snapshot_id] = replace(entry, dataset_name=dataset_name)
-        self.index.move_snapshots(source, dataset_name)
+            if (snapshot_id.pool_id, entry.dataset_name) == (pool_id, dataset_name):
+                self.snapshots[snapshot_id] = replace(entry, dataset_name=new_name)
+        self.index.move_snapshots(pool_id, dataset_name, new_name)
 
     @invariant()
     def knows_the_volumes(self) -> None:

@@ -1,0 +1,14 @@
+-- Makes a clone the owner of its origin and of what is older, if that is a snapshot of the dataset `over`.
+if not zfs.exists(argv.name) then
+  return {outcome = "absent"}
+end
+local origin = zfs.get_prop(argv.name, "origin")
+local owner = argv.over .. "@"
+if origin == nil or string.sub(origin, 1, #owner) ~= owner then
+  return {outcome = "changed"}
+end
+local errno = zfs.sync.promote(argv.name)
+if errno ~= 0 then
+  return {outcome = "refused", errno = errno}
+end
+return {outcome = "done"}

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-FILES = 40
+FILES = 30
 _NAME_BYTES = 255
 _SMALL_BYTES = 64 * 1024
-_SPARSE_BYTES = 8 << 20
+_SPARSE_BYTES = 1 << 20
 _SECOND_NS = 1_000_000_000
 _ACL_VERSION = struct.Struct("<I")
 _ACL_ENTRY = struct.Struct("<HHI")

@@ -4,7 +4,15 @@ The services do the same; this is the shortest form of it, so that the suite pro
 to be enough.
 """
 
-from csi_zfs.datasets.api import Dataset, DatasetManager, DatasetSnapshot, HasDependentsError
+from contextlib import suppress
+
+from csi_zfs.datasets.api import (
+    Dataset,
+    DatasetExistsError,
+    DatasetManager,
+    DatasetSnapshot,
+    HasDependentsError,
+)
 from csi_zfs.datasets.names import (
     deferred_snapshot_leaf,
     is_tombstone,
@@ -52,13 +60,14 @@ def sweep_tombstones(manager: DatasetManager) -> None:
 
 
 def _promote_heirs(manager: DatasetManager) -> None:
-    """Free what only the heads of tombstones have."""
+    """Free what only the heads of tombstones have, where no snapshot's name is in the way."""
     for name in [name for name in entries(manager) if is_tombstone(name)]:
         heir_name = manager.heir_of(name)
         if heir_name:
-            manager.promote(heir_name, over=name)
-            sweep_tombstones(manager)
-            return
+            with suppress(DatasetExistsError):
+                manager.promote(heir_name, over=name)
+                sweep_tombstones(manager)
+                return
 
 
 def _is_destroyed(manager: DatasetManager, tombstone: Dataset | DatasetSnapshot) -> bool:

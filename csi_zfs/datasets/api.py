@@ -17,6 +17,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from csi_zfs.datasets.keys import DatasetKeys, WrappingKey
 from csi_zfs.domain.errors import (
     CorruptionError,
     IncompatibleError,
@@ -102,7 +103,8 @@ class Features:
         native_filesystem: datasets of kind `FILESYSTEM` can be made and mounted without a block
             device.
         send: send streams can be made and received.
-        encryption: datasets can be encrypted with keys of their own.
+        encryption: datasets can be encrypted with keys of their own: `create` takes the native
+            property `encryption` together with a key.
         creation_properties: native properties that `create` and `clone` take.
         mutable_properties: those of them that `set_properties` can change later.
     """
@@ -155,7 +157,10 @@ class DatasetSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class NewDataset:
-    """What to make: the arguments that `create` and `clone` share."""
+    """What to make: the arguments that `create` and `clone` share.
+
+    `key` goes with the native property `encryption`, for `create` only: a clone has its origin's.
+    """
 
     name: str
     size_bytes: int
@@ -163,6 +168,7 @@ class NewDataset:
     is_thick: bool = False
     properties: Mapping[str, str] = field(default_factory=dict)
     user_properties: Mapping[str, str] = field(default_factory=dict)
+    key: WrappingKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +219,12 @@ class DatasetManager(Protocol):
     def features(self) -> Features:
         """What this engine can do."""
 
+    @property
+    def keys(self) -> DatasetKeys:
+        """The keys of its encrypted datasets."""
+
     def create(self, new: NewDataset) -> Dataset:
-        """Make an empty dataset.
+        """Make an empty dataset; the key of an encrypted one is not loaded afterwards.
 
         Raises:
             DatasetExistsError: the name is taken.
@@ -238,6 +248,7 @@ class DatasetManager(Protocol):
         Raises:
             DatasetNotFoundError: no such source.
             CloneTooSmallError: `new` is smaller than the source.
+            KeyNotLoadedError: it is larger, and an encrypted zvol whose key is not loaded.
             DatasetExistsError, PoolFullError, UnsupportedFeatureError: as for `create`; the last
                 one also for another kind than the source's.
         """
@@ -252,12 +263,15 @@ class DatasetManager(Protocol):
         """
 
     def data_path(self, name: str) -> DataPath:
-        """What to open or mount for the dataset's data; raises `DatasetNotFoundError`."""
+        """What to open or mount for the dataset's data.
+
+        Raises `DatasetNotFoundError`, `KeyNotLoadedError`.
+        """
 
     def resize(self, name: str, size_bytes: int) -> Dataset:
         """Grow the dataset to `size_bytes`; one that is as large or larger stays as it is.
 
-        Raises `PoolFullError`.
+        Raises `PoolFullError`, and `KeyNotLoadedError` for an encrypted zvol.
         """
 
     def rename(self, name: str, new_name: str) -> Dataset:
@@ -294,7 +308,8 @@ class DatasetManager(Protocol):
         Raises:
             DatasetNotFoundError, UnsupportedFeatureError: there is none; clones depend on nothing.
             DatasetExistsError: it has a snapshot of the same name.
-            DatasetBusyError, PoolFullError: a snapshot is mounted; its reservation does not fit.
+            DatasetBusyError: a snapshot is mounted, or the key of the lineage is loaded.
+            PoolFullError: its reservation does not fit.
         """
 
     def set_properties(self, name: str, properties: Mapping[str, str]) -> Dataset:

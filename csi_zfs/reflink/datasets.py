@@ -21,12 +21,14 @@ from csi_zfs.datasets.api import (
     RecordCorruptError,
     UnsupportedFeatureError,
 )
+from csi_zfs.datasets.keys import NoKeys
 from csi_zfs.domain.model import DataPath, HealthFinding, ImageFile
 from csi_zfs.reflink import growth, health, holding, making, removal, snapshots
 from csi_zfs.reflink.engine import Engine
 from csi_zfs.reflink.kernel import extent_count
 
 FEATURES = Features(dependent_clones=False, native_filesystem=False, send=False, encryption=False)
+NO_KEYS = NoKeys()
 
 
 class ReflinkDatasets:
@@ -54,6 +56,11 @@ class ReflinkDatasets:
     def features(self) -> Features:
         """See `DatasetManager`."""
         return FEATURES
+
+    @property
+    def keys(self) -> NoKeys:
+        """See `DatasetManager`."""
+        return NO_KEYS
 
     def create(self, new: NewDataset) -> Dataset:
         """See `DatasetManager`."""

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from csi_zfs.datasets.api import Dataset
+from csi_zfs.datasets.api import Dataset, DatasetKind
+from csi_zfs.system.runner import CommandFailedError
 from csi_zfs.zfs.engine import Engine, size_properties
-from csi_zfs.zfs.properties import canonical_properties, require_mutable
+from csi_zfs.zfs.properties import canonical_properties, require_compatible, require_mutable
 from csi_zfs.zfs.records import DATASET_PROPERTY, encode_dataset
 
 
@@ -20,9 +21,18 @@ def resize(engine: Engine, name: str, size_bytes: int) -> Dataset:
     larger = replace(dataset, size_bytes=size_bytes)
     claim = engine.claim_of(larger) - engine.claim_of(dataset)
     with engine.ledger.reserved(claim, engine.space.room):
-        sizes = size_properties(engine, larger)
-        engine.native.set(name, {key: str(value) for key, value in sizes.items()})
+        _set_size(engine, larger)
         return _rewritten(engine, larger, record)
+
+
+def _set_size(engine: Engine, larger: Dataset) -> None:
+    sizes = {key: str(value) for key, value in size_properties(engine, larger).items()}
+    try:
+        engine.native.set(larger.name, sizes)
+    except CommandFailedError:
+        if larger.kind is DatasetKind.ZVOL:  # the kernel opens it to change its size
+            engine.keys.require_loaded(larger.name)
+        raise
 
 
 def set_properties(engine: Engine, name: str, properties: Mapping[str, str]) -> Dataset:
@@ -32,8 +42,9 @@ def set_properties(engine: Engine, name: str, properties: Mapping[str, str]) -> 
     if not properties:
         return dataset
     canonical = canonical_properties(dataset.kind, properties)
-    engine.native.set(name, canonical)
     changed = replace(dataset, properties={**dataset.properties, **canonical})
+    require_compatible(changed.properties)
+    engine.native.set(name, canonical)
     return _rewritten(engine, changed, record)
 
 

@@ -24,13 +24,14 @@ from csi_zfs.datasets.names import is_tombstone
 from csi_zfs.domain.model import DataPath, DeviceNode, HealthFinding, NativeFilesystem
 from csi_zfs.zfs import changing, health, making, promotion, removal, retirement, snapshots
 from csi_zfs.zfs.engine import Engine
+from csi_zfs.zfs.keys import LineageKeys
 from csi_zfs.zfs.properties import creation_properties, mutable_properties
 
 FEATURES = Features(
     dependent_clones=True,
     native_filesystem=True,
     send=False,
-    encryption=False,
+    encryption=True,
     # Which of them a dataset has depends on its kind.
     creation_properties=frozenset[str]().union(*map(creation_properties, DatasetKind)),
     mutable_properties=frozenset[str]().union(*map(mutable_properties, DatasetKind)),
@@ -59,6 +60,11 @@ class LibzfsCoreDatasets:
         """See `DatasetManager`."""
         return FEATURES
 
+    @property
+    def keys(self) -> LineageKeys:
+        """See `DatasetManager`."""
+        return self._engine.keys
+
     def create(self, new: NewDataset) -> Dataset:
         """See `DatasetManager`."""
         return making.create(self._engine, new)
@@ -86,6 +92,8 @@ class LibzfsCoreDatasets:
         dataset = self._engine.objects.dataset(name)
         if is_tombstone(name) and retirement.is_retired(self._engine, dataset):
             raise DatasetNotFoundError(f"{name} is deleted and has no data")
+        if "encryption" in dataset.properties:
+            self._engine.keys.require_loaded(name)
         full_name = self._engine.home.full(name)
         if dataset.kind is DatasetKind.FILESYSTEM:
             return NativeFilesystem(full_name, dataset.size_bytes)

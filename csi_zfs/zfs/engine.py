@@ -13,6 +13,7 @@ from csi_zfs.system.runner import Runner
 from csi_zfs.zfs.command import NativeProperties
 from csi_zfs.zfs.devices import ZvolDevices
 from csi_zfs.zfs.home import Home
+from csi_zfs.zfs.keys import LineageKeys
 from csi_zfs.zfs.objects import Objects
 from csi_zfs.zfs.reservation import (
     DEFAULT_VOLBLOCKSIZE_BYTES,
@@ -33,6 +34,7 @@ class Engine:
     space: Space
     runner: Runner
     native: NativeProperties
+    keys: LineageKeys
     devices: ZvolDevices
     vdevs: tuple[ParityVdev, ...]
     clock: Clock

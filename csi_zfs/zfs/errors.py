@@ -18,9 +18,9 @@ from csi_zfs.datasets.api import (
     RecordCorruptError,
     UnsupportedFeatureError,
 )
+from csi_zfs.datasets.keys import KeyNotLoadedError, LineageChangedError, WrongKeyError
 from csi_zfs.domain.errors import (
     InUseError,
-    InvalidRequestError,
     OutcomeUnknownError,
     UnavailableError,
 )
@@ -47,16 +47,8 @@ class ProgramFailedError(OutcomeUnknownError):
     """A channel program ended half-way, and what it had changed stays."""
 
 
-class KeyNotLoadedError(InUseError):
-    """The dataset is encrypted, and its key is not loaded."""
-
-
 class KeyLoadedError(InUseError):
-    """A key is loaded already; whether it is the same one is not said."""
-
-
-class WrongKeyError(InvalidRequestError):
-    """The key is not the dataset's."""
+    """The key was loaded already; a wrong one is a `WrongKeyError` instead."""
 
 
 Meaning = Callable[[str], Exception]
@@ -77,6 +69,7 @@ _BUSY = _says(DatasetBusyError, "{name} is in use")
 _UNSUPPORTED = _says(UnsupportedFeatureError, "the pool of {name} has no such feature or property")
 _MISMATCH = _says(ModuleVersionError, "the kernel's OpenZFS does not know this call for {name}")
 _HALFWAY = _says(ProgramFailedError, "a change of {name} was cut short")
+_MOVED = _says(LineageChangedError, "{name} is no longer the root of its encryption: try again")
 _NO_LIBRARY = _says(PoolUnavailableError, "OpenZFS is not loaded on this machine; about {name}")
 
 # The same whatever the call is.
@@ -111,6 +104,9 @@ _OF_CALL: Mapping[tuple[str, int], Meaning | None] = {
     ("destroy_snapshots", errno.EEXIST): _says(HasDependentsError, "clones need {name}"),
     ("load_key", errno.EEXIST): _says(KeyLoadedError, "the key of {name} is loaded already"),
     ("load_key", errno.EACCES): _says(WrongKeyError, "this is not the key of {name}"),
+    # The root was asked for, and meanwhile another dataset became it.
+    ("load_key", errno.EINVAL): _MOVED,
+    ("change_key", errno.EINVAL): _MOVED,
     ("rename", errno.EACCES): None,  # an encrypted clone cannot leave its parent
     ("run_program", errno.ENOSPC): _HALFWAY,  # the limit on its memory, not the pool
     ("run_program", errno.ECHRNG): _HALFWAY,

@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 # What a zvol of any size, and a file system, refer to before anything was written, measured on
 # OpenZFS 2.3.  Where it is more, nothing is finished: to be refused is the safe side.
 _EMPTY_BYTES = {DatasetKind.ZVOL: 6144, DatasetKind.FILESYSTEM: 12288}
+_EMPTY_ENCRYPTED_BYTES = {DatasetKind.ZVOL: 26112, DatasetKind.FILESYSTEM: 50176}
 
 
 def finish_creation(engine: Engine, dataset: Dataset) -> None:
@@ -33,6 +34,23 @@ def finish_creation(engine: Engine, dataset: Dataset) -> None:
     # Last: whoever finds a record trusts that all is done.
     _require_as_new(engine, dataset, {**encode_dataset(dataset)})
     log.warning("%s was made half when the machine stopped, and is finished now", dataset.name)
+
+
+def discard_unfinished(engine: Engine, dataset: Dataset) -> None:
+    """Destroy an encrypted dataset of this name, without a record and without data.
+
+    The salt of its key was to be in the record, so nobody can open it.  Raises
+    `DatasetExistsError` for anything else that has the name.
+    """
+    arguments: dict[str, ProgramValue] = {
+        "property": DATASET_PROPERTY,
+        "empty_bytes": _EMPTY_ENCRYPTED_BYTES[dataset.kind],
+        "kind": dataset.kind.value,
+    }
+    if dataset.kind is DatasetKind.ZVOL:
+        arguments["volsize"] = dataset.size_bytes
+    engine.home.change("discard", dataset.name, **arguments)
+    log.warning("%s was made half when the machine stopped, and is made anew", dataset.name)
 
 
 def _native_of(engine: Engine, dataset: Dataset) -> dict[str, str]:

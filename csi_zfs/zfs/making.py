@@ -1,5 +1,6 @@
 """Making datasets: empty ones, and clones of snapshots or of datasets as they are now."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ from csi_zfs.datasets.admission import Claim
 from csi_zfs.datasets.api import (
     CloneTooSmallError,
     Dataset,
+    DatasetBusyError,
     DatasetExistsError,
     DatasetKind,
     DatasetNotFoundError,
@@ -17,19 +19,24 @@ from csi_zfs.datasets.api import (
     PoolFullError,
     UnsupportedFeatureError,
 )
+from csi_zfs.datasets.keys import WrappingKey
 from csi_zfs.datasets.names import deferred_snapshot_leaf, snapshot_of, split_snapshot
 from csi_zfs.domain.sizes import format_size
 from csi_zfs.zfs.engine import Engine, new_uid, size_properties
-from csi_zfs.zfs.finishing import finish_creation
+from csi_zfs.zfs.finishing import discard_unfinished, finish_creation
+from csi_zfs.zfs.keys import OF_NEW_ROOTS
 from csi_zfs.zfs.lzc import LzcError, Properties
 from csi_zfs.zfs.properties import (
     canonical_properties,
     kernel_properties,
     kernel_properties_of_clone,
     mutable_properties,
+    require_compatible,
 )
 from csi_zfs.zfs.records import encode_dataset, encode_snapshot
 from csi_zfs.zfs.undoing import take_back
+
+log = logging.getLogger(__name__)
 
 _NOTHING_KEPT: Mapping[str, str] = MappingProxyType({})
 
@@ -45,16 +52,39 @@ class _Clone:
 def create(engine: Engine, new: NewDataset) -> Dataset:
     """See `DatasetManager.create`."""
     dataset = _dataset_for(engine, new)
-    native = kernel_properties(dataset.kind, dataset.properties)
+    native = {
+        **kernel_properties(dataset.kind, dataset.properties),
+        **_size_and_place(engine, dataset),
+        **encode_dataset(dataset),
+    }
     with _admitted(engine, engine.claim_of(dataset), new.name):
+        if new.key is not None:
+            _create_encrypted(engine, dataset, {**native, **OF_NEW_ROOTS}, new.key)
+            return dataset
         try:
-            with engine.home.calling(new.name):
-                engine.home.core.create(
-                    engine.home.full(new.name), new.kind, native | _own_properties(engine, dataset)
-                )
+            _create(engine, dataset, native)
         except DatasetExistsError:
             finish_creation(engine, dataset)
     return dataset
+
+
+def _create(engine: Engine, dataset: Dataset, native: Properties, key: bytes = b"") -> None:
+    with engine.home.calling(dataset.name):
+        engine.home.core.create(engine.home.full(dataset.name), dataset.kind, native, key=key)
+
+
+def _create_encrypted(
+    engine: Engine, dataset: Dataset, native: Properties, key: WrappingKey
+) -> None:
+    try:
+        _create(engine, dataset, native, key.raw)
+    except DatasetExistsError:
+        discard_unfinished(engine, dataset)
+        _create(engine, dataset, native, key.raw)
+    try:
+        engine.keys.unload(dataset.name)  # the kernel has loaded it
+    except DatasetBusyError:
+        log.warning("%s is being looked at: its key stays loaded for now", dataset.name)
 
 
 def clone(
@@ -66,7 +96,7 @@ def clone(
     _require_large_enough(source, new)
     kept = engine.objects.dataset(split_snapshot(source_name)[0]).properties
     dataset = replace(_dataset_for(engine, new, kept), origin=source_name)
-    planned = _Clone(dataset, _native_of_clone(dataset, kept))
+    planned = _Clone(dataset, _native_of_clone(engine, source, dataset, kept))
     if isinstance(source, Dataset):
         return _clone_of_live(engine, source, planned, quiesced)
     with _admitted(engine, engine.claim_of(dataset), new.name):
@@ -102,7 +132,7 @@ def _clone_of_live(
 def _make(engine: Engine, clone: _Clone) -> None:
     dataset = clone.dataset
     name, origin = engine.home.full(dataset.name), engine.home.full(dataset.origin)
-    properties = {**clone.native, **_own_properties(engine, dataset)}
+    properties = {**clone.native, **encode_dataset(dataset)}
     with engine.home.calling(dataset.origin):
         try:
             engine.home.core.clone(name, origin, properties)
@@ -156,6 +186,8 @@ def _require_large_enough(source: Dataset | DatasetSnapshot, new: NewDataset) ->
 def _dataset_for(
     engine: Engine, new: NewDataset, kept: Mapping[str, str] = _NOTHING_KEPT
 ) -> Dataset:
+    properties = {**kept, **canonical_properties(new.kind, new.properties)}
+    require_compatible(properties)
     return Dataset(
         name=new.name,
         uid=new_uid(),
@@ -163,7 +195,7 @@ def _dataset_for(
         size_bytes=new.size_bytes,
         is_thick=new.is_thick,
         created_ns=engine.clock.now_ns(),
-        properties={**kept, **canonical_properties(new.kind, new.properties)},
+        properties=properties,
         user_properties=dict(new.user_properties),
     )
 
@@ -180,7 +212,9 @@ def _hidden_snapshot_of(engine: Engine, source: Dataset) -> DatasetSnapshot:
     )
 
 
-def _native_of_clone(dataset: Dataset, kept: Mapping[str, str]) -> Properties:
+def _native_of_clone(
+    engine: Engine, source: Dataset | DatasetSnapshot, dataset: Dataset, kept: Mapping[str, str]
+) -> Properties:
     """What is set at a clone; what is fixed is its origin's, and may be named if it is the same."""
     mutable = mutable_properties(dataset.kind)
     wanted = {
@@ -188,10 +222,14 @@ def _native_of_clone(dataset: Dataset, kept: Mapping[str, str]) -> Properties:
         for key, text in dataset.properties.items()
         if key in mutable or text != kept.get(key)
     }
-    return kernel_properties_of_clone(dataset.kind, wanted)
+    own = _size_and_place(engine, dataset)
+    if dataset.size_bytes == source.size_bytes:
+        # It has this already, and to set it needs the key of an encrypted one.
+        own.pop("volsize", None)
+    return {**kernel_properties_of_clone(dataset.kind, wanted), **own}
 
 
-def _own_properties(engine: Engine, dataset: Dataset) -> dict[str, int | str]:
+def _size_and_place(engine: Engine, dataset: Dataset) -> dict[str, int | str]:
     # Nobody but the driver mounts it: no `zfs mount -a`, at no path of its own.
     place = {"mountpoint": "legacy"} if dataset.kind is DatasetKind.FILESYSTEM else {}
-    return {**size_properties(engine, dataset), **place, **encode_dataset(dataset)}
+    return {**size_properties(engine, dataset), **place}

@@ -29,6 +29,7 @@ from csi_zfs.zfs.devices import ZvolDevices
 from csi_zfs.zfs.engine import Engine, claim_of, new_uid
 from csi_zfs.zfs.errors import translating
 from csi_zfs.zfs.home import Home
+from csi_zfs.zfs.keys import LineageKeys
 from csi_zfs.zfs.lzc import LibzfsCore, Properties
 from csi_zfs.zfs.objects import Objects
 from csi_zfs.zfs.outcomes import Found, found_of
@@ -117,6 +118,7 @@ def open_pool(
         ledger=Ledger(policy, _claims(objects, vdevs)),
         space=Space(home),
         native=NativeProperties(home, doors.runner),
+        keys=LineageKeys(home, doors.clock),
         devices=doors.devices,
         vdevs=vdevs,
         clock=doors.clock,

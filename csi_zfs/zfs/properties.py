@@ -39,6 +39,7 @@ _OF_BOTH = {
     "compression": _Property(values.COMPRESSION),
     "copies": _Property(values.COPIES),
     "dedup": _Property(values.DEDUP),
+    "encryption": _Property(values.ENCRYPTION, is_mutable=False),
     "logbias": _Property(values.LOGBIAS),
     "primarycache": _Property(values.CACHE),
     "redundant_metadata": _Property(values.REDUNDANT_METADATA),
@@ -90,6 +91,13 @@ def kernel_properties(kind: DatasetKind, properties: Mapping[str, str]) -> dict[
         # The kernel would turn utf8only on without a word.
         raise InvalidPropertyError("property utf8only: normalization needs it on")
     return numbers
+
+
+def require_compatible(properties: Mapping[str, str]) -> None:
+    """Raise `InvalidPropertyError` for what a dataset cannot have together."""
+    if "encryption" in properties and properties.get("copies") == "3":
+        # The kernel takes it, and has no room for a third copy: `zfs` is who refuses it.
+        raise InvalidPropertyError("property copies: an encrypted dataset has at most 2")
 
 
 def kernel_properties_of_clone(kind: DatasetKind, properties: Mapping[str, str]) -> dict[str, int]:

@@ -131,6 +131,7 @@ DEDUP = Words(
     | {"sha256,verify": 8 | _VERIFY, "sha512,verify": 11 | _VERIFY}
     | {"skein,verify": 12 | _VERIFY, "blake3,verify": 14 | _VERIFY}
 )
+ENCRYPTION = Words({"aes-256-gcm": 8})
 CACHE = Words({"none": 0, "metadata": 1, "all": 2})
 COPIES = Words({"1": 1, "2": 2, "3": 3})
 LOGBIAS = Words({"latency": 0, "throughput": 1})

@@ -1,14 +1,17 @@
 """What a power cut leaves between the making of a dataset and its properties."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from csi_zfs.datasets.api import DatasetExistsError, DatasetKind, NewDataset
+from csi_zfs.datasets.keys import WrappingKey
 from csi_zfs.domain.sizes import MIB
 from csi_zfs.zfs.binding import DirectLibzfsCore
 from csi_zfs.zfs.datasets import LibzfsCoreDatasets
+from csi_zfs.zfs.lzc import Properties
 from csi_zfs.zfs.pools import Doors, create_pool, open_pool
 from tests.support.commands import run
 
@@ -62,6 +65,14 @@ def grow(parent: str) -> None:
     run("zfs", "set", f"volsize={2 * NEW.size_bytes}", f"{parent}/v/a")
 
 
+def grow_encrypted(parent: str) -> None:
+    core = DirectLibzfsCore()
+    core.load_key(f"{parent}/v/a", OTHER_KEY)
+    grow(parent)
+    run("udevadm", "settle")
+    core.unload_key(f"{parent}/v/a")
+
+
 @pytest.mark.parametrize("touch", [write, snapshot, grow])
 def test_zvol_that_was_made_by_hand_stays_as_it_is(
     manager: LibzfsCoreDatasets, parent: str, touch: Callable[[str], None]
@@ -74,3 +85,43 @@ def test_zvol_that_was_made_by_hand_stays_as_it_is(
     assert list(manager.list()) == []
     source = run("zfs", "get", "-Hp", "-o", "source", "compression", f"{parent}/v/a").strip()
     assert source != "local"
+
+
+LOCKED = NewDataset(
+    "v/a", 8 * MIB, properties={"encryption": "aes-256-gcm"}, key=WrappingKey(b"k" * 32)
+)
+OTHER_KEY = b"o" * 32
+ROOT: Properties = {"encryption": 8, "keyformat": 1, "keylocation": "prompt"}
+
+
+def cut_short_encrypted(parent: str, kind: DatasetKind) -> None:
+    """As above, with a key that nobody knows any more."""
+    sizes = {"volsize": LOCKED.size_bytes} if kind is DatasetKind.ZVOL else {}
+    core = DirectLibzfsCore()
+    core.create(f"{parent}/v/a", kind, {**ROOT, **sizes}, key=OTHER_KEY)
+    run("udevadm", "settle")
+    core.unload_key(f"{parent}/v/a")
+
+
+@pytest.mark.expected_logs("is made anew")
+@pytest.mark.parametrize("kind", DatasetKind)
+def test_encrypted_creation_that_was_cut_short_is_made_anew(
+    manager: LibzfsCoreDatasets, parent: str, kind: DatasetKind
+) -> None:
+    """rules.md B1: the salt was to be in the record, so nobody can open what is there."""
+    cut_short_encrypted(parent, kind)
+    made = manager.create(replace(LOCKED, kind=kind))
+    assert list(manager.list()) == [made]
+    manager.keys.require("v/a", WrappingKey(b"k" * 32))
+
+
+@pytest.mark.parametrize("touch", [snapshot, grow_encrypted])
+def test_encrypted_zvol_that_was_made_by_hand_stays_as_it_is(
+    manager: LibzfsCoreDatasets, parent: str, touch: Callable[[str], None]
+) -> None:
+    """rules.md A2."""
+    cut_short_encrypted(parent, DatasetKind.ZVOL)
+    touch(parent)
+    with pytest.raises(DatasetExistsError):
+        manager.create(LOCKED)
+    DirectLibzfsCore().load_key(f"{parent}/v/a", OTHER_KEY, is_noop=True)

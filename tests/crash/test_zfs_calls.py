@@ -154,7 +154,7 @@ CREATIONS = [scenario for scenario in SCENARIOS if scenario.name.startswith("cre
 CLONES = [scenario for scenario in SCENARIOS if "clone of a s" in scenario.name]
 
 
-@pytest.mark.expected_logs("is finished now")
+@pytest.mark.expected_logs("was made half when the machine stopped")
 @pytest.mark.parametrize("scenario", CREATIONS, ids=lambda it: it.name)
 def test_creation_whose_power_is_cut_between_transactions_can_be_repeated(
     make_zfs: MakeZfs, scenario: Scenario

@@ -1,7 +1,7 @@
 """Every operation of the OpenZFS engine, as something that can be cut short and repeated."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from csi_zfs.datasets.api import (
     DatasetExistsError,
@@ -11,6 +11,7 @@ from csi_zfs.datasets.api import (
     NewDataset,
     NewSnapshot,
 )
+from csi_zfs.datasets.keys import WrappingKey
 from csi_zfs.datasets.names import tombstone_of
 from csi_zfs.domain.sizes import MIB
 from tests.crash.reflink_scenarios import done_if
@@ -20,6 +21,7 @@ SIZE_BYTES = 2 * MIB
 TOMBSTONE = tombstone_of("0123456789abcdef")
 Step = Callable[[DatasetManager], object]
 LZ4 = {"compression": "lz4"}
+CIPHER = {"encryption": "aes-256-gcm"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,8 @@ def creating(new: NewDataset) -> Step:
     def act(it: DatasetManager) -> None:
         with done_if(DatasetExistsError):
             it.create(new)
+        if new.key is not None:  # a process that died may have left it loaded
+            it.keys.unload(new.name)
 
     return act
 
@@ -155,12 +159,16 @@ def release(it: DatasetManager) -> None:
 NEW = NewDataset("v/new", SIZE_BYTES, properties=LZ4, user_properties={"of": "new"})
 THICK = NewDataset("v/new", SIZE_BYTES, is_thick=True)
 FILES = NewDataset("v/new", SIZE_BYTES, kind=DatasetKind.FILESYSTEM, is_thick=True)
+LOCKED = NewDataset("v/new", SIZE_BYTES, properties=CIPHER, key=WrappingKey(b"k" * 32))
+LOCKED_FILES = replace(LOCKED, kind=DatasetKind.FILESYSTEM, is_thick=True)
 LARGER = NewDataset("v/new", 2 * SIZE_BYTES, is_thick=True, properties={"compression": "off"})
 
 SCENARIOS = (
     Scenario("create", world, creating(NEW)),
     Scenario("create thick", world, creating(THICK)),
     Scenario("create a file system", world, creating(FILES)),
+    Scenario("create encrypted", world, creating(LOCKED), is_atomic=False),
+    Scenario("create encrypted files", world, creating(LOCKED_FILES), is_atomic=False),
     Scenario("clone of a snapshot", with_snapshot, cloning("v/a@s", NEW)),
     Scenario("thick larger clone of a snapshot", with_snapshot, cloning("v/a@s", LARGER)),
     Scenario("clone of a live volume", world, cloning("v/a", NEW), is_atomic=False),

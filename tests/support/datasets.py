@@ -11,6 +11,7 @@ from dataclasses import replace
 from csi_zfs.datasets.api import (
     NOT_QUIESCED,
     Dataset,
+    DatasetBusyError,
     DatasetKind,
     DatasetNotFoundError,
     DatasetSnapshot,
@@ -23,6 +24,7 @@ from csi_zfs.datasets.api import (
     SnapshotHeldError,
     UnsupportedFeatureError,
 )
+from csi_zfs.datasets.keys import DatasetKeys
 from csi_zfs.datasets.names import is_tombstone, split_snapshot
 from csi_zfs.domain.model import (
     DataPath,
@@ -63,6 +65,11 @@ class FakeDatasets(PoolCore):
         """See `DatasetManager`."""
         return self._pool.features
 
+    @property
+    def keys(self) -> DatasetKeys:
+        """See `DatasetManager`."""
+        return self._keys
+
     def create(self, new: NewDataset) -> Dataset:
         """See `DatasetManager`."""
         with self._effect("create") as state:
@@ -72,6 +79,7 @@ class FakeDatasets(PoolCore):
             is_native = new.kind is DatasetKind.FILESYSTEM
             self._disk.create(self._image(new.name), new.size_bytes, is_native=is_native)
             dataset = self._made(new, new.properties, created_ns=self._clock.now_ns())
+            self._begin_lineage(new, dataset)
             return state.put(dataset)
 
     def clone(
@@ -95,6 +103,7 @@ class FakeDatasets(PoolCore):
             if self.features.dependent_clones:
                 dataset = replace(dataset, origin=self._origin_of(dataset, source_name))
             self._disk.resize(self._image(new.name), new.size_bytes)
+            self._share_lineage(source_name, dataset)
             return state.put(dataset)
 
     def get(self, name: str) -> Dataset:
@@ -113,6 +122,7 @@ class FakeDatasets(PoolCore):
             dataset = state.dataset(name)
             if dataset.uid in state.retired_uids:
                 raise DatasetNotFoundError(f"{name} is retired and has no data")
+            self._require_readable(name)
             if dataset.kind is DatasetKind.FILESYSTEM:
                 full_name = f"{self._pool.pool_name}/{name}"
                 return NativeFilesystem(full_name, dataset.size_bytes)
@@ -126,6 +136,8 @@ class FakeDatasets(PoolCore):
             if more_bytes <= 0:
                 return dataset
             state.require_room_for(more_bytes, is_thick=dataset.is_thick)
+            if dataset.kind is DatasetKind.ZVOL:
+                self._require_readable(name)
             self._disk.resize(self._image(name), size_bytes)
             return state.put(replace(dataset, size_bytes=size_bytes))
 
@@ -166,6 +178,9 @@ class FakeDatasets(PoolCore):
         if not self.features.dependent_clones:
             raise UnsupportedFeatureError("the pool has no dependent clones")
         with self._effect("promote") as state:
+            lineage = state.lineage_of(name)
+            if lineage is not None and lineage.is_key_loaded:
+                raise DatasetBusyError(f"the key of {name} is loaded")
             for old, new in state.promote(name, over).items():
                 self._disk.rename(self._image(old), self._image(new))
 
@@ -281,6 +296,11 @@ class FakeDatasets(PoolCore):
         with self._captured({name: split_snapshot(name)[0]}, NOT_QUIESCED) as created_ns:
             self._disk.rename(self._staged(name), self._image(name))
             return self._state.put_snapshot(self._taken(NewSnapshot(name), created_ns=created_ns))
+
+    def forget_keys(self) -> None:
+        """Unload all keys, as a restart of the machine does."""
+        for lineage in self._state.lineages.values():
+            lineage.is_key_loaded = False
 
     def damage(self, name: str) -> None:
         """Make the record of a dataset or snapshot unreadable."""

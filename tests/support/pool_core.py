@@ -20,6 +20,7 @@ from csi_zfs.datasets.api import (
     PoolUnavailableError,
     UnsupportedFeatureError,
 )
+from csi_zfs.datasets.keys import KeyNotLoadedError, NoKeys
 from csi_zfs.datasets.names import (
     deferred_snapshot_leaf,
     is_tombstone,
@@ -29,7 +30,8 @@ from csi_zfs.datasets.names import (
 from csi_zfs.domain.errors import InvalidRequestError, OutOfRangeError
 from csi_zfs.system.clock import Clock
 from tests.support.disk import FakeDisk
-from tests.support.pool_state import PoolState, Room
+from tests.support.pool_keys import FakeKeys
+from tests.support.pool_state import Lineage, PoolState, Room
 
 if TYPE_CHECKING:
     from csi_zfs.domain.model import HealthFinding
@@ -41,8 +43,8 @@ LIKE_OPENZFS = Features(
     dependent_clones=True,
     native_filesystem=False,
     send=False,
-    encryption=False,
-    creation_properties=frozenset({"compression", "recordsize"}),
+    encryption=True,
+    creation_properties=frozenset({"compression", "encryption", "recordsize"}),
     mutable_properties=frozenset({"compression"}),
 )
 # What OpenZFS is since it serves file systems of its own; the one above makes zvols only.
@@ -89,6 +91,8 @@ class PoolCore:
         self._state = PoolState(pool.room)
         self._uids = random.Random(pool.uid_seed)
         self._lock = threading.RLock()
+        is_encrypting = pool.features.encryption
+        self._keys = FakeKeys(self._reading, self._is_open) if is_encrypting else NoKeys()
 
     @contextmanager
     def _reading(self) -> Iterator[PoolState]:
@@ -191,19 +195,40 @@ class PoolCore:
         if entry.uid != uid:
             raise DatasetNotFoundError(f"{entry.name} is another one than {uid}")
 
+    def _is_open(self, name: str) -> bool:
+        return self._disk.images[self._image(name)].is_attached
+
+    def _begin_lineage(self, new: NewDataset, dataset: Dataset) -> None:
+        if new.key is not None:
+            self._state.lineages[dataset.uid] = Lineage(new.key)
+
+    def _share_lineage(self, source_name: str, clone: Dataset) -> None:
+        lineage = self._state.lineage_of(split_snapshot(source_name)[0])
+        if lineage is not None:
+            self._state.lineages[clone.uid] = lineage
+
+    def _require_readable(self, name: str) -> None:
+        if not self._state.is_readable(name):
+            raise KeyNotLoadedError(f"the key of {name} is not loaded")
+
     def _require_closed(self, name: str) -> None:
         self._state.dataset(name)
-        if self._disk.images[self._image(name)].is_attached:
+        if self._is_open(name):
             raise DatasetBusyError(f"{name} is attached to a device")
 
     def _require_clonable(self, source_name: str, new: NewDataset) -> None:
         self._require_supported(new)
         source = self._state.entry(source_name)
+        kept = self._state.dataset(split_snapshot(source_name)[0]).properties
+        if new.properties.get("encryption", "") not in ("", kept.get("encryption", "")):
+            raise UnsupportedFeatureError("only what is new and empty begins to be encrypted")
         if new.kind is not source.kind:
             raise UnsupportedFeatureError(f"{source_name} is a {source.kind}, not a {new.kind}")
         self._state.require_free(new.name)
         if new.size_bytes < source.size_bytes:
             raise OutOfRangeError(f"{new.name} cannot be smaller than {source_name}")
+        if new.kind is DatasetKind.ZVOL and new.size_bytes > source.size_bytes:
+            self._require_readable(split_snapshot(source_name)[0])
         needs_snapshot = self._pool.features.dependent_clones and "@" not in source_name
         hidden_bytes = source.size_bytes if needs_snapshot and source.is_thick else 0
         self._state.require_room(

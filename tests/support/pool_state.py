@@ -15,6 +15,7 @@ from csi_zfs.datasets.api import (
     PoolFullError,
     RecordCorruptError,
 )
+from csi_zfs.datasets.keys import WrappingKey
 from csi_zfs.datasets.names import snapshot_of, split_snapshot
 from csi_zfs.domain.errors import OperationPendingError
 from csi_zfs.domain.sizes import TIB, format_size
@@ -45,9 +46,17 @@ class Room:
         )
 
 
+@dataclass(slots=True, eq=False)
+class Lineage:
+    """What encrypted datasets share."""
+
+    key: WrappingKey
+    is_key_loaded: bool = False
+
+
 @dataclass(slots=True)
 class PoolState:
-    """Datasets and snapshots by name.
+    """Datasets and snapshots by name; the lineages of encrypted datasets by their uids.
 
     `retired_uids` are datasets whose data is gone; `damaged_names` have unreadable records.
     """
@@ -57,6 +66,7 @@ class PoolState:
     snapshots: dict[str, DatasetSnapshot] = field(default_factory=dict)
     retired_uids: set[str] = field(default_factory=set)
     damaged_names: set[str] = field(default_factory=set)
+    lineages: dict[str, Lineage] = field(default_factory=dict)
 
     def dataset(self, name: str) -> Dataset:
         """The dataset of this name; raises `DatasetNotFoundError`, `RecordCorruptError`."""
@@ -75,6 +85,15 @@ class PoolState:
     def entry(self, name: str) -> Dataset | DatasetSnapshot:
         """The dataset or snapshot of this name; raises as they do."""
         return self.snapshot(name) if "@" in name else self.dataset(name)
+
+    def lineage_of(self, name: str) -> Lineage | None:
+        """The lineage of the dataset of this name, if it is encrypted; raises as `dataset`."""
+        return self.lineages.get(self.dataset(name).uid)
+
+    def is_readable(self, name: str) -> bool:
+        """Whether the dataset of this name is not encrypted, or its key is loaded."""
+        lineage = self.lineage_of(name)
+        return lineage is None or lineage.is_key_loaded
 
     def put(self, dataset: Dataset) -> Dataset:
         """Keep a new or changed dataset."""

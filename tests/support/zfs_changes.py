@@ -7,6 +7,7 @@ from functools import partial
 
 from csi_zfs.datasets.api import DatasetKind
 from csi_zfs.zfs.lzc import ZfsErrno
+from tests.support import zfs_keys as keys
 from tests.support.zfs_state import (
     FakeDataset,
     FakeEntry,
@@ -220,6 +221,8 @@ def promote(pool: FakeZpool, name: str) -> None:
         snapshot.dataset = dataset
     dataset.snapshots = moving | dataset.snapshots
     dataset.origin, old_owner.origin = old_owner.origin, origin
+    if old_owner.wrapping_key:
+        keys.move(old_owner, dataset)
 
 
 def _rename_snapshot(pool: FakeZpool, name: str, new_name: str) -> None:

@@ -22,6 +22,7 @@ from csi_zfs.zfs.lzc import (
     SendFlag,
 )
 from tests.support import zfs_changes as changes
+from tests.support import zfs_keys as keys
 from tests.support.points import nothing
 from tests.support.zfs_dev import FakeDev
 from tests.support.zfs_lua import Program, ProgramError, run_program
@@ -63,12 +64,11 @@ class FakeLibzfsCore:
         self, name: str, kind: DatasetKind, properties: Properties, *, key: bytes = b""
     ) -> None:
         """See `LibzfsCore`."""
-        if key or "encryption" in properties:
-            self._unserved("encryption")
         with self._calling("create", [name]) as pool:
             changes.require_file_system(changes.require_new(pool, name))
             dataset = pool.new_dataset(name, kind)
-            given = dict(properties)
+            keys.begin(dataset, properties, key)
+            given = keys.without_keys(properties)
             if "volblocksize" in given:
                 dataset.properties["volblocksize"] = given.pop("volblocksize")
             if kind is DatasetKind.ZVOL:
@@ -186,21 +186,24 @@ class FakeLibzfsCore:
         with self._reading("read_program", [pool_name]) as pool:
             return self._run(pool, Program("read_program", source, arguments, *limits))
 
+    def load_key(self, name: str, key: bytes, *, is_noop: bool = False) -> None:
+        """See `LibzfsCore`."""
+        with self._calling("load_key", [name]) as pool:
+            keys.load(pool.dataset(name), key, is_noop=is_noop)
+
+    def unload_key(self, name: str) -> None:
+        """See `LibzfsCore`."""
+        with self._calling("unload_key", [name]) as pool:
+            keys.unload(pool, pool.dataset(name))
+
+    def change_key(self, name: str, key: bytes, properties: Properties = NO_PROPERTIES) -> None:
+        """See `LibzfsCore`."""
+        with self._calling("change_key", [name]) as pool:
+            keys.change(pool.dataset(name), key, properties)
+
     def bookmark(self, bookmarks: Mapping[str, str]) -> None:
         """Refuse: see `BeyondFakeError`, as all that follow."""
         self._unserved("bookmark")
-
-    def load_key(self, name: str, key: bytes, *, is_noop: bool = False) -> None:
-        """Refuse."""
-        self._unserved("load_key")
-
-    def unload_key(self, name: str) -> None:
-        """Refuse."""
-        self._unserved("unload_key")
-
-    def change_key(self, name: str, key: bytes, properties: Properties = NO_PROPERTIES) -> None:
-        """Refuse."""
-        self._unserved("change_key")
 
     def send(
         self,

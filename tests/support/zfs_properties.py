@@ -1,7 +1,7 @@
 """The native properties that the fake OpenZFS knows: how they are spelled, read and set."""
 
 from collections.abc import Callable, Mapping
-from errno import E2BIG, EINVAL, ENOSPC
+from errno import E2BIG, EACCES, EINVAL, ENOSPC
 
 from csi_zfs.datasets.api import DatasetKind
 from csi_zfs.domain.sizes import KIB, MAX_BYTES
@@ -17,6 +17,8 @@ from tests.support.zfs_state import (
     FakeZpool,
     RefusedError,
     Value,
+    is_encrypted,
+    is_readable,
     unique_bytes,
 )
 
@@ -54,6 +56,7 @@ SPECIAL = ("refreservation", "quota", "refquota", "volsize")
 _SIGN = 1 << 63
 # What an empty dataset refers to.
 _EMPTY_BYTES = {DatasetKind.ZVOL: 6144, DatasetKind.FILESYSTEM: 12288}
+_EMPTY_ENCRYPTED_BYTES = {DatasetKind.ZVOL: 26112, DatasetKind.FILESYSTEM: 50176}
 
 Read = tuple[Value] | tuple[Value, str] | None
 
@@ -126,7 +129,9 @@ def set_property(pool: FakeZpool, entry: FakeEntry, name: str, value: Value) -> 
 
 
 def set_volsize(dataset: FakeDataset, size_bytes: int) -> None:
-    """Set the size of a zvol; EINVAL unless it is made of whole blocks."""
+    """Set the size of a zvol; EINVAL unless it is made of whole blocks, EACCES without its key."""
+    if not is_readable(dataset):
+        raise RefusedError(EACCES)
     if size_bytes <= 0 or size_bytes % (dataset.number("volblocksize") or BLOCK_BYTES):
         raise RefusedError(EINVAL)
     dataset.volsize_bytes = size_bytes
@@ -179,8 +184,16 @@ def _origin(_: FakeZpool, entry: FakeEntry) -> Value | None:
 
 
 def _logical_bytes(entry: FakeEntry) -> int:
-    kind = entry.dataset.kind if isinstance(entry, FakeSnapshot) else entry.kind
-    return _EMPTY_BYTES[kind] + BLOCK_BYTES * len(entry.blocks)
+    dataset = entry.dataset if isinstance(entry, FakeSnapshot) else entry
+    empty_bytes = _EMPTY_ENCRYPTED_BYTES if is_encrypted(dataset) else _EMPTY_BYTES
+    return empty_bytes[dataset.kind] + BLOCK_BYTES * len(entry.blocks)
+
+
+def _key_status(entry: FakeEntry) -> str:
+    dataset = entry.dataset if isinstance(entry, FakeSnapshot) else entry
+    if not is_encrypted(dataset):
+        return "none"
+    return "available" if is_readable(dataset) else "unavailable"
 
 
 _COMPUTED: Mapping[str, Callable[[FakeZpool, FakeEntry], Value | None]] = {
@@ -190,9 +203,9 @@ _COMPUTED: Mapping[str, Callable[[FakeZpool, FakeEntry], Value | None]] = {
     "createtxg": lambda _, it: _of_snapshot(it, lambda one: one.txg),
     "creation": lambda _, it: it.created_s,
     "defer_destroy": lambda _, it: _of_snapshot(it, lambda one: "on" if one.is_deferred else "off"),
-    "keystatus": lambda _, it: "none",
     # Lua's numbers have a sign.
     "guid": lambda _, it: (it.guid ^ _SIGN) - _SIGN,
+    "keystatus": lambda _, it: _key_status(it),
     "logicalreferenced": lambda _, it: _logical_bytes(it),
     "origin": _origin,
     "type": lambda _, it: "snapshot" if isinstance(it, FakeSnapshot) else it.kind.value,

@@ -62,7 +62,10 @@ class FakeSnapshot:
 
 @dataclass(slots=True, eq=False)
 class FakeDataset:
-    """A file system or a zvol: `properties` are those of its own, `minor` is its device's."""
+    """A file system or a zvol: `properties` are those of its own, `minor` is its device's.
+
+    The first of an encrypted lineage has its key, and knows whether that is loaded.
+    """
 
     name: str
     kind: DatasetKind
@@ -75,6 +78,8 @@ class FakeDataset:
     properties: dict[str, Value] = field(default_factory=dict)
     snapshots: dict[str, FakeSnapshot] = field(default_factory=dict)
     open_count: int = 0
+    wrapping_key: bytes = b""
+    is_key_loaded: bool = False
 
     def number(self, name: str) -> int:
         """A native number of its own; 0 where it was never set."""
@@ -213,7 +218,24 @@ class FakeZpool:
 def has_device(pool: FakeZpool, dataset: FakeDataset) -> bool:
     """Whether a zvol is to have a device."""
     volmode, _ = pool.inherited(dataset, "volmode") or (0, "")
-    return dataset.kind is DatasetKind.ZVOL and volmode != VOLMODE_NONE
+    return dataset.kind is DatasetKind.ZVOL and volmode != VOLMODE_NONE and is_readable(dataset)
+
+
+def root_of(dataset: FakeDataset) -> FakeDataset:
+    """Who has the key of a lineage: the one that is nobody's clone."""
+    while dataset.origin is not None:
+        dataset = dataset.origin.dataset
+    return dataset
+
+
+def is_encrypted(dataset: FakeDataset) -> bool:
+    """Whether it belongs to an encrypted lineage."""
+    return bool(root_of(dataset).wrapping_key)
+
+
+def is_readable(dataset: FakeDataset) -> bool:
+    """Whether it is not encrypted, or its key is loaded."""
+    return not is_encrypted(dataset) or root_of(dataset).is_key_loaded
 
 
 def unique_bytes(dataset: FakeDataset) -> int:

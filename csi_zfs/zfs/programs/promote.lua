@@ -7,6 +7,10 @@ local owner = argv.over .. "@"
 if origin == nil or string.sub(origin, 1, #owner) ~= owner then
   return {outcome = "changed"}
 end
+-- A key that is loaded would stay behind with the old owner, and the lineage would be as if locked.
+if zfs.get_prop(argv.name, "keystatus") == "available" then
+  return {outcome = "refused", errno = EBUSY}
+end
 local errno = zfs.sync.promote(argv.name)
 if errno ~= 0 then
   return {outcome = "refused", errno = errno}

@@ -16,13 +16,12 @@ from csi_zfs.datasets.api import (
     SnapshotHeldError,
     UnsupportedFeatureError,
 )
+from csi_zfs.datasets.keys import KeyNotLoadedError, LineageChangedError, WrongKeyError
 from csi_zfs.zfs.errors import (
     KeyLoadedError,
-    KeyNotLoadedError,
     ModuleVersionError,
     PoolSuspendedError,
     ProgramFailedError,
-    WrongKeyError,
     error_of_errno,
     translating,
 )
@@ -73,6 +72,9 @@ MEANINGS: Mapping[tuple[str, int], type[Exception]] = {
     ("destroy_snapshots", errno.EEXIST): HasDependentsError,
     ("load_key", errno.EEXIST): KeyLoadedError,
     ("load_key", errno.EACCES): WrongKeyError,
+    ("load_key", errno.EINVAL): LineageChangedError,
+    ("change_key", errno.EINVAL): LineageChangedError,
+    ("change_key", errno.EACCES): KeyNotLoadedError,
     ("unload_key", errno.EACCES): KeyNotLoadedError,
     ("run_program", errno.ENOSPC): ProgramFailedError,
     ("run_program", errno.ECHRNG): ProgramFailedError,

@@ -40,14 +40,18 @@ HOSTILE = [
 ]
 FORBIDDEN = [
     *("mountpoint", "sharenfs", "sharesmb", "exec", "setuid", "devices", "canmount"),
-    *("keylocation", "keyformat", "encryption", "zoned", "quota", "refquota", "volsize"),
+    *("keylocation", "keyformat", "zoned", "quota", "refquota", "volsize"),
     *("readonly", "volmode", "io.csi-zfs:dataset", "userquota@0", "-o", "", "compression=on"),
 ]
 
 
 def test_properties_are_exactly_those_that_a_class_may_name() -> None:
-    """rules.md C2: no parameter is accepted that no dataset has, and none is set beside them."""
-    assert creation_properties(FILESYSTEM) | creation_properties(ZVOL) == PROPERTY_PARAMETERS
+    """rules.md C2: no parameter is accepted that no dataset has, and none is set beside them.
+
+    `encryption` goes with a key, so it is a parameter of its own.
+    """
+    ours = PROPERTY_PARAMETERS | {"encryption"}
+    assert creation_properties(FILESYSTEM) | creation_properties(ZVOL) == ours
 
 
 @pytest.mark.parametrize("kind", DatasetKind)
@@ -197,8 +201,8 @@ def test_normalization_needs_utf8only_on() -> None:
 def test_fixed_properties_are_those_of_an_empty_dataset(kind: DatasetKind) -> None:
     """rules.md A8: a clone has its origin's; the kernel would take others and not use them."""
     fixed = {
-        ZVOL: {"volblocksize"},
-        FILESYSTEM: {"casesensitivity", "normalization", "utf8only"},
+        ZVOL: {"encryption", "volblocksize"},
+        FILESYSTEM: {"encryption", "casesensitivity", "normalization", "utf8only"},
     }[kind]
     assert creation_properties(kind) - mutable_properties(kind) == fixed
     for name in fixed:

@@ -16,6 +16,7 @@ from csi_zfs.services.ephemeral import EphemeralVolumes
 from csi_zfs.services.groups import GroupSnapshots
 from csi_zfs.services.health import Health
 from csi_zfs.services.identity import Identity
+from csi_zfs.services.keys import VolumeKeys
 from csi_zfs.services.locks import KeyedLocks
 from csi_zfs.services.node_state import NodeState, StateStore
 from csi_zfs.services.pools import Pools
@@ -54,7 +55,7 @@ class Driver:
 def build_driver(settings: Settings, engines: Engines) -> Driver:
     """Wire the services.  Touches nothing: run `recovery` before the first call."""
     parts = _Parts.of(settings, engines)
-    detaching = Detaching(parts.pools, parts.node_state, parts.mounter)
+    detaching = Detaching(parts.pools, parts.node_state, parts.mounter, parts.keys)
     snapshots = _snapshots(parts)
     services = Services(
         identity=parts.identity,
@@ -87,6 +88,7 @@ class _Parts:
     identity: Identity
     quiescence: Quiescence
     burial: Burial
+    keys: VolumeKeys
     observe_extents: Callable[[int], None]
 
     @classmethod
@@ -104,6 +106,7 @@ class _Parts:
                 node_state, engines.mounter, locks, freeze_limit_s=settings.freeze_limit_s
             ),
             burial=Burial(catalogue, locks),
+            keys=VolumeKeys(catalogue, locks, node_state),
             observe_extents=engines.observe_extents,
         )
 
@@ -115,6 +118,7 @@ def _volumes(parts: _Parts, *, default_size_bytes: int) -> Volumes:
         locks=parts.locks,
         sources=Sources(parts.catalogue, parts.locks),
         quiescence=parts.quiescence,
+        keys=parts.keys,
         identity=parts.identity,
         default_size_bytes=default_size_bytes,
         observe_extents=parts.observe_extents,
@@ -127,6 +131,7 @@ def _volumes(parts: _Parts, *, default_size_bytes: int) -> Volumes:
         creation=creation,
         node_state=parts.node_state,
         mounter=parts.mounter,
+        keys=parts.keys,
         identity=parts.identity,
     )
 
@@ -160,6 +165,7 @@ def _publishing(parts: _Parts, detaching: Detaching) -> Publishing:
         locks=parts.locks,
         node_state=parts.node_state,
         mounter=parts.mounter,
+        keys=parts.keys,
         staging=staging,
         detaching=detaching,
         ephemeral=EphemeralVolumes(
@@ -167,6 +173,7 @@ def _publishing(parts: _Parts, detaching: Detaching) -> Publishing:
             locks=parts.locks,
             node_state=parts.node_state,
             mounter=parts.mounter,
+            keys=parts.keys,
             staging=staging,
         ),
     )

@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 
 from csi_zfs.domain.capabilities import AccessType, VolumeCapability
 from csi_zfs.domain.ids import GroupSnapshotId, SnapshotId, VolumeId
+from csi_zfs.domain.secrets import NO_SECRETS, Secrets
 from csi_zfs.domain.sizes import CapacityRange
 
 T = TypeVar("T")
@@ -93,6 +94,7 @@ class CreateVolumeSpec:
     parameters: Mapping[str, str] = field(default_factory=dict)
     mutable_parameters: Mapping[str, str] = field(default_factory=dict)
     content_source: ContentSource | None = None
+    secrets: Secrets = NO_SECRETS
     requisite_topologies: Sequence[Topology] = ()
     preferred_topologies: Sequence[Topology] = ()
 
@@ -207,6 +209,7 @@ class StageSpec:
     volume_id: VolumeId
     staging_target_path: Path
     capability: VolumeCapability
+    secrets: Secrets = NO_SECRETS
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +221,7 @@ class PublishSpec:
     target_path: Path
     capability: VolumeCapability
     is_read_only: bool
+    secrets: Secrets = NO_SECRETS
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,3 +233,4 @@ class EphemeralSpec:
     capability: VolumeCapability
     is_read_only: bool
     parameters: Mapping[str, str] = field(default_factory=dict)
+    secrets: Secrets = NO_SECRETS

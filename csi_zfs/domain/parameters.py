@@ -42,11 +42,20 @@ PROVISIONING = ParameterSpec(
     values=("thin", "thick"),
     default="thin",
 )
+ENCRYPTION = ParameterSpec(
+    "encryption",
+    "Whether new volumes are encrypted, each with a key of its own that is made of a Secret: "
+    "`on` is `aes-256-gcm`.  A copy is encrypted as its source is.",
+    values=("off", "on", "aes-256-gcm"),
+    default="off",
+)
 SIZE = ParameterSpec(
     "size", "The size of an inline ephemeral volume, such as `2Gi`.", default="1Gi"
 )
-VOLUME_PARAMETERS = (POOL, PROVISIONING)
-EPHEMERAL_PARAMETERS = (SIZE, POOL, PROVISIONING)
+VOLUME_PARAMETERS = (POOL, PROVISIONING, ENCRYPTION)
+EPHEMERAL_PARAMETERS = (SIZE, POOL, PROVISIONING, ENCRYPTION)
+
+DEFAULT_CIPHER = "aes-256-gcm"
 
 # The properties of OpenZFS that a class may set: none of them can reach beyond the dataset itself.
 PROPERTY_PARAMETERS = frozenset(
@@ -85,15 +94,20 @@ PROPERTY_PARAMETERS = frozenset(
 METADATA_PREFIXES = ("csi.storage.k8s.io/", "storage.kubernetes.io/")
 
 
+_CIPHERS = {"off": "", "on": DEFAULT_CIPHER, DEFAULT_CIPHER: DEFAULT_CIPHER}
+
+
 @dataclass(frozen=True, slots=True)
 class VolumeParameters:
     """What a StorageClass asks for, checked.
 
-    `given` holds the parameters as written, without metadata.
+    `given` holds the parameters as written, without metadata; `cipher` is empty where `encryption`
+    is off.
     """
 
     pool_pattern: str = ""
     is_thick: bool = False
+    cipher: str = ""
     properties: Mapping[str, str] = field(default_factory=dict)
     given: Mapping[str, str] = field(default_factory=dict)
 
@@ -149,6 +163,7 @@ def _parse(parameters: Mapping[str, str], specs: tuple[ParameterSpec, ...]) -> V
     return VolumeParameters(
         pool_pattern=given.get(POOL.name, ""),
         is_thick=given.get(PROVISIONING.name, PROVISIONING.default) == "thick",
+        cipher=_CIPHERS[given.get(ENCRYPTION.name, ENCRYPTION.default)],
         properties={name: value for name, value in given.items() if name in PROPERTY_PARAMETERS},
         given=given,
     )

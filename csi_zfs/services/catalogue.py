@@ -99,6 +99,11 @@ class Catalogue(Index):
         entry = self._volumes.get(str(volume_id))
         return entry if entry is not None else self.read_volume(volume_id)
 
+    def salt_of(self, volume_id: str) -> str:
+        """The salt of an encrypted volume that is known; empty for all others."""
+        entry = self._volumes.get(volume_id)
+        return entry.record.salt if entry is not None else ""
+
     def read_volume(self, volume_id: VolumeId) -> VolumeEntry:
         """The volume as its pool has it now, for whoever is about to change something.
 

@@ -1,21 +1,24 @@
 """Making volumes: empty ones, copies of snapshots, copies of live volumes."""
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass, replace
 
 from csi_zfs.datasets import names
 from csi_zfs.datasets.api import (
     Dataset,
     DatasetExistsError,
+    DatasetKind,
     DatasetManager,
     DatasetNotFoundError,
     NewDataset,
 )
+from csi_zfs.datasets.keys import WrappingKey
 from csi_zfs.domain.capabilities import VolumeCapability
 from csi_zfs.domain.errors import IncompatibleError, InvalidRequestError, NoSpaceError
 from csi_zfs.domain.model import CreateVolumeSpec, Volume
 from csi_zfs.domain.parameters import (
+    ENCRYPTION,
     VolumeParameters,
     parse_mutable_parameters,
     parse_volume_parameters,
@@ -25,6 +28,7 @@ from csi_zfs.services import records
 from csi_zfs.services.catalogue import Catalogue, VolumeNotFoundError
 from csi_zfs.services.entries import VolumeEntry, entry_of_volume, volume_of
 from csi_zfs.services.identity import Identity
+from csi_zfs.services.keys import EncryptedDataset, VolumeKeys
 from csi_zfs.services.locks import KeyedLocks
 from csi_zfs.services.pools import Pools, able_pools, extents_of, on_first_with_room
 from csi_zfs.services.quiescence import Quiescence
@@ -42,6 +46,10 @@ class DifferentVolumeError(IncompatibleError):
 
 class SourceOnOtherPoolError(InvalidRequestError):
     """The source is on a pool that the parameter `pool` excludes."""
+
+
+class SourceEncryptionError(InvalidRequestError):
+    """The class asks for a copy that is encrypted and a source that is not, or the reverse."""
 
 
 class OtherTopologyError(NoSpaceError):
@@ -66,10 +74,14 @@ class Plan:
         """The dataset that will hold the volume."""
         return names.dataset_of(self.leaf)
 
-    def new_dataset(self, disk: DiskFormat, size_bytes: int) -> NewDataset:
-        """What to ask of the pool."""
+    def new_dataset(self, disk: DiskFormat, size_bytes: int, salt: str = "") -> NewDataset:
+        """What to ask of the pool; `salt` is that of its lineage, if it is to be encrypted."""
         record = VolumeRecord(
-            self.spec.volume_name, disk, self.parameters.given, self.spec.content_source
+            self.spec.volume_name,
+            disk,
+            self.parameters.given,
+            self.spec.content_source,
+            salt=salt,
         )
         mutable = parse_mutable_parameters(self.spec.mutable_parameters)
         return NewDataset(
@@ -94,6 +106,7 @@ class VolumeCreation:
     locks: KeyedLocks
     sources: Sources
     quiescence: Quiescence
+    keys: VolumeKeys
     identity: Identity
     default_size_bytes: int
     observe_extents: Callable[[int], None]
@@ -106,6 +119,8 @@ class VolumeCreation:
                 which.
             VolumeNotFoundError, SnapshotNotFoundError: the source is proved not to exist.
             OutOfRangeError: the smallest volume that would do is above the limit.
+            KeyMissingError, KeyRefusedError: it is encrypted, and the Secret has not its key, or
+                not that of its source.
             PoolFullError, OtherTopologyError: there is no room here; nothing was made.
             LockTakenError: the same name, or the source, is being worked on.
         """
@@ -114,7 +129,16 @@ class VolumeCreation:
         with self.locks.hold(exclusive=[plan.dataset_name]):
             entry = self._existing(plan) or self._make(plan)
             _require_same(plan, entry)
+            self._require_key(plan, entry)
             return volume_of(entry)
+
+    def _require_key(self, plan: Plan, entry: VolumeEntry) -> None:
+        """Whoever gets a volume can open it, also one that is there already (rules.md A12)."""
+        if entry.record.salt:
+            pool = self.pools.get(entry.volume_id.pool_id)
+            encrypted = EncryptedDataset(pool, entry.dataset_name, entry.record.salt)
+            self.keys.require(encrypted, plan.spec.secrets)
+            self.keys.forget_unused(encrypted)
 
     def _existing(self, plan: Plan) -> VolumeEntry | None:
         for known in self.catalogue.volumes_named(plan.leaf):
@@ -146,6 +170,7 @@ class VolumeCreation:
         pools = able_pools(
             self.pools.roomiest(plan.parameters.pool_pattern, is_thick=plan.parameters.is_thick),
             plan.capability,
+            is_encrypted=bool(plan.parameters.cipher),
         )
         return self._made_before(pools, plan.dataset_name) or on_first_with_room(
             pools, lambda pool: self._create(pool, self._blank(pool, plan))
@@ -155,7 +180,10 @@ class VolumeCreation:
         """An empty volume for this pool: what a volume is by default depends on it."""
         disk = blank_disk(plan.capability, pool.features)
         size_bytes = self._size_bytes(plan, disk, default_bytes=self.default_size_bytes)
-        return plan.new_dataset(disk, size_bytes)
+        if not plan.parameters.cipher:
+            return plan.new_dataset(disk, size_bytes)
+        salt, key = self.keys.new(plan.spec.secrets)
+        return encrypted_with(key, plan.parameters.cipher, plan.new_dataset(disk, size_bytes, salt))
 
     def _made_before(self, pools: Sequence[DatasetManager], name: str) -> VolumeEntry | None:
         """The volume that a call made whose answer was lost.
@@ -175,17 +203,29 @@ class VolumeCreation:
 
     def _make_copy(self, plan: Plan, source: Source) -> VolumeEntry:
         pool = self._pool_of(source, plan)
+        _require_same_encryption(plan, source)
         disk = disk_from(source, plan.capability)
-        new = plan.new_dataset(
-            disk, self._size_bytes(plan, disk, default_bytes=source.size_bytes, source=source)
-        )
+        size_bytes = self._size_bytes(plan, disk, default_bytes=source.size_bytes, source=source)
+        new = plan.new_dataset(disk, size_bytes, source.salt)
         if source.volume_id is not None:
             self.observe_extents(extents_of(pool, source.name))
         quiesced = self.quiescence.around([source.volume_id] if source.volume_id else [])
         try:
-            return self._known(pool, pool.clone(source.name, new, quiesced=quiesced))
+            with self._key_of(source, plan, new):
+                return self._known(pool, pool.clone(source.name, new, quiesced=quiesced))
         except DatasetExistsError:
             return self._known(pool, _ours(pool, new.name))
+
+    def _key_of(self, source: Source, plan: Plan, new: NewDataset) -> AbstractContextManager[None]:
+        """What a copy needs of the key of its source: it fits; a larger zvol has it loaded."""
+        if not source.salt:
+            return nullcontext()
+        pool = self.pools.get(source.pool_id)
+        encrypted = EncryptedDataset(pool, source.dataset_name, source.salt)
+        self.keys.require(encrypted, plan.spec.secrets)
+        if new.kind is DatasetKind.FILESYSTEM or new.size_bytes == source.size_bytes:
+            return nullcontext()
+        return self.keys.borrowing(encrypted, plan.spec.secrets)
 
     def _pool_of(self, source: Source, plan: Plan) -> DatasetManager:
         pool = self.pools.get(source.pool_id)
@@ -211,6 +251,22 @@ class VolumeCreation:
         entry = entry_of_volume(pool, dataset)
         self.catalogue.put_volume(entry)
         return entry
+
+
+def encrypted_with(key: WrappingKey, cipher: str, new: NewDataset) -> NewDataset:
+    """The same, with a lineage of its own."""
+    return replace(new, key=key, properties={**new.properties, "encryption": cipher})
+
+
+def _require_same_encryption(plan: Plan, source: Source) -> None:
+    """Raise `SourceEncryptionError` where the class says that a copy is not as its source."""
+    said = plan.parameters.given.get(ENCRYPTION.name, "")
+    if plan.parameters.cipher and not source.salt:
+        msg = f"parameter encryption: {said!r}: the source is not encrypted, nor is a copy of it"
+        raise SourceEncryptionError(msg)
+    if said and source.salt and not plan.parameters.cipher:
+        msg = f"parameter encryption: {said!r}: the source is encrypted, and so is a copy of it"
+        raise SourceEncryptionError(msg)
 
 
 def _ours(pool: DatasetManager, name: str) -> Dataset:

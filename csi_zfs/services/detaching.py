@@ -1,13 +1,17 @@
 """Letting go of a volume's device once nothing on this node uses it."""
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from csi_zfs.datasets.api import DatasetNotFoundError, PoolUnavailableError, RecordCorruptError
+from csi_zfs.datasets.keys import KeyNotLoadedError
 from csi_zfs.domain.ids import VolumeId
 from csi_zfs.mount.api import Mounter
+from csi_zfs.services.keys import VolumeKeys
 from csi_zfs.services.node_state import NodeState, VolumeState
 from csi_zfs.services.pools import Pools
+from csi_zfs.services.staging import Disk
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +23,7 @@ class Detaching:
     pools: Pools
     node_state: NodeState
     mounter: Mounter
+    keys: VolumeKeys
 
     def release(self, state: VolumeState) -> None:
         """Detach the device of a volume that is staged and published nowhere any more.
@@ -34,9 +39,9 @@ class Detaching:
             return
         try:
             volume_id = VolumeId.parse(state.volume_id)
-            pool = self.pools.get(volume_id.pool_id)
-            if pool.get(state.dataset_name).uid == volume_id.uid:  # else it is a later volume's
-                self.mounter.detach(pool.data_path(state.dataset_name))
+            disk = Disk.read(self.pools.get(volume_id.pool_id), state.dataset_name)
+            if disk.dataset.uid == volume_id.uid:  # else it is a later volume's
+                self._detach(disk)
         except DatasetNotFoundError:
             log.debug("volume %s is gone, and its device with it", state.volume_id)
         except (PoolUnavailableError, RecordCorruptError) as exc:
@@ -44,3 +49,9 @@ class Detaching:
             self.node_state.save(state)
             return
         self.node_state.save(replace(state, is_attached=False))
+
+    def _detach(self, disk: Disk) -> None:
+        with suppress(KeyNotLoadedError):  # then nobody has it open
+            self.mounter.detach(disk.pool.data_path(disk.dataset.name))
+        if disk.encrypted is not None:
+            self.keys.forget(disk.encrypted)

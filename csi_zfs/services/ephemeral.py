@@ -5,6 +5,7 @@ finds what to delete after any crash, with no memory but the pool's.  They are i
 but their pod knows them.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from csi_zfs.datasets.api import (
     DatasetNotFoundError,
     NewDataset,
 )
+from csi_zfs.datasets.keys import KeyNotLoadedError
 from csi_zfs.domain.capabilities import AccessType
 from csi_zfs.domain.errors import IncompatibleError, InvalidRequestError
 from csi_zfs.domain.ids import EphemeralId
@@ -23,7 +25,8 @@ from csi_zfs.domain.parameters import VolumeParameters, parse_ephemeral_paramete
 from csi_zfs.domain.sizes import CapacityRange
 from csi_zfs.mount.api import Mounter
 from csi_zfs.services import records
-from csi_zfs.services.creation import MINIMUM_BYTES
+from csi_zfs.services.creation import MINIMUM_BYTES, encrypted_with
+from csi_zfs.services.keys import VolumeKeys
 from csi_zfs.services.locks import KeyedLocks
 from csi_zfs.services.node_state import NodeState, Use, VolumeState
 from csi_zfs.services.pools import Pools, able_pools, on_first_with_room
@@ -49,6 +52,7 @@ class EphemeralVolumes:
     locks: KeyedLocks
     node_state: NodeState
     mounter: Mounter
+    keys: VolumeKeys
     staging: Staging
 
     def publish(self, spec: EphemeralSpec) -> None:
@@ -61,6 +65,7 @@ class EphemeralVolumes:
             PathOfOtherVolumeError: the target belongs to another volume.
             DifferentEphemeralError: it is published already, at another path or in another way.
             PoolFullError: there is no room.
+            KeyMissingError, KeyRefusedError: it is encrypted, and the Secret has not its key.
         """
         if spec.capability.access_type is AccessType.BLOCK:
             msg = (
@@ -79,8 +84,15 @@ class EphemeralVolumes:
                 VolumeState(spec.ephemeral_id, dataset_name, published={spec.target_path: use})
             )
             disk = Disk(pool, dataset, records.parse_volume(dataset.user_properties))
-            is_read_only = spec.is_read_only or spec.capability.access_mode.is_read_only
-            self.staging.mount(disk, spec.target_path, spec.capability, is_read_only=is_read_only)
+            if disk.encrypted is None:
+                self._mount(disk, spec)
+                return
+            with self.keys.opening(disk.encrypted, spec.secrets):
+                self._mount(disk, spec)
+
+    def _mount(self, disk: Disk, spec: EphemeralSpec) -> None:
+        is_read_only = spec.is_read_only or spec.capability.access_mode.is_read_only
+        self.staging.mount(disk, spec.target_path, spec.capability, is_read_only=is_read_only)
 
     def _require_same(self, spec: EphemeralSpec, use: Use) -> None:
         state = self.node_state.find(spec.ephemeral_id)
@@ -115,9 +127,12 @@ class EphemeralVolumes:
     ) -> tuple[DatasetManager, Dataset]:
         def blank(pool: DatasetManager) -> NewDataset:
             disk = blank_disk(spec.capability, pool.features)
-            record = VolumeRecord("", disk, parameters.given, ephemeral_id=spec.ephemeral_id)
+            salt, key = self.keys.new(spec.secrets) if parameters.cipher else ("", None)
+            record = VolumeRecord(
+                "", disk, parameters.given, ephemeral_id=spec.ephemeral_id, salt=salt
+            )
             minimum_bytes = MINIMUM_BYTES[disk.fs_type]
-            return NewDataset(
+            new = NewDataset(
                 name=names.ephemeral_of(spec.ephemeral_id),
                 size_bytes=CapacityRange(size_bytes).choose(
                     minimum_bytes=minimum_bytes, default_bytes=size_bytes
@@ -127,10 +142,12 @@ class EphemeralVolumes:
                 properties=parameters.properties,
                 user_properties=records.format_volume(record),
             )
+            return encrypted_with(key, parameters.cipher, new) if key else new
 
         pools = self.pools.roomiest(parameters.pool_pattern, is_thick=parameters.is_thick)
         return on_first_with_room(
-            able_pools(pools, spec.capability), lambda pool: (pool, pool.create(blank(pool)))
+            able_pools(pools, spec.capability, is_encrypted=bool(parameters.cipher)),
+            lambda pool: (pool, pool.create(blank(pool))),
         )
 
     def unpublish(self, ephemeral_id: EphemeralId, target_path: Path) -> None:
@@ -148,6 +165,7 @@ class EphemeralVolumes:
             found = self._find(dataset_name)
             if found is not None:
                 pool, dataset = found
-                self.mounter.detach(pool.data_path(dataset_name))
+                with suppress(KeyNotLoadedError):  # then nobody has it open
+                    self.mounter.detach(pool.data_path(dataset_name))
                 pool.destroy(dataset_name, uid=dataset.uid)
             self.node_state.save(VolumeState(ephemeral_id.text, dataset_name))

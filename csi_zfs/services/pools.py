@@ -5,6 +5,7 @@ from fnmatch import fnmatchcase
 from typing import TypeVar
 
 from csi_zfs.datasets.api import DatasetManager, PoolFullError, PoolUnavailableError
+from csi_zfs.datasets.keys import EncryptionUnsupportedError
 from csi_zfs.domain.capabilities import NATIVE_FS_TYPE, VolumeCapability
 from csi_zfs.domain.errors import InvalidRequestError
 
@@ -117,9 +118,17 @@ class Pools:
 
 
 def able_pools(
-    pools: Sequence[DatasetManager], capability: VolumeCapability
+    pools: Sequence[DatasetManager], capability: VolumeCapability, *, is_encrypted: bool = False
 ) -> Sequence[DatasetManager]:
-    """Those of the pools that have the file system that is asked for; all where none has it."""
+    """Those of the pools that have the file system that is asked for; all where none has it.
+
+    Raises `EncryptionUnsupportedError` where none of them has encryption, and it is asked for.
+    """
+    if is_encrypted:
+        pools = [pool for pool in pools if pool.features.encryption]
+        if not pools:
+            msg = "parameter encryption: only a pool on OpenZFS encrypts volumes"
+            raise EncryptionUnsupportedError(msg)
     if capability.fs_type != NATIVE_FS_TYPE:
         return pools
     return [pool for pool in pools if pool.features.native_filesystem] or pools

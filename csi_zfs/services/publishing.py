@@ -6,6 +6,8 @@ it is about to do and then does it, each step idempotent: a call that a crash cu
 by its repetition, and a publish repairs a stage that was lost (rules.md B6).
 """
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,12 +16,14 @@ from csi_zfs.domain.capabilities import AccessType
 from csi_zfs.domain.errors import InUseError, InvalidRequestError
 from csi_zfs.domain.ids import EphemeralId, VolumeId
 from csi_zfs.domain.model import EphemeralSpec, PublishSpec, StageSpec, Usage
+from csi_zfs.domain.secrets import Secrets
 from csi_zfs.domain.sizes import CapacityRange
 from csi_zfs.mount.api import Mounted, Mounter, TargetNotFoundError
 from csi_zfs.services.catalogue import Catalogue
 from csi_zfs.services.detaching import Detaching
 from csi_zfs.services.entries import VolumeEntry
 from csi_zfs.services.ephemeral import EphemeralVolumes
+from csi_zfs.services.keys import EncryptedDataset, VolumeKeys
 from csi_zfs.services.locks import KeyedLocks
 from csi_zfs.services.node_state import NodeState, Use, VolumeState
 from csi_zfs.services.pools import Pools
@@ -30,6 +34,8 @@ from csi_zfs.services.uses import (
     require_same_use,
     require_shareable,
 )
+
+Opening = Callable[[EncryptedDataset, Secrets], AbstractContextManager[None]]
 
 
 class StagedElsewhereError(InUseError):
@@ -53,6 +59,7 @@ class Publishing:
     locks: KeyedLocks
     node_state: NodeState
     mounter: Mounter
+    keys: VolumeKeys
     staging: Staging
     detaching: Detaching
     ephemeral: EphemeralVolumes
@@ -65,11 +72,12 @@ class Publishing:
             CapabilityMismatchError: it was made for another kind of use.
             StagedElsewhereError, DifferentUseError: it is staged at another path, or in another
                 way.
+            KeyMissingError, KeyRefusedError: it is encrypted, and the Secret has not its key.
         """
         with self.locks.hold(exclusive=_keys(spec.volume_id, spec.staging_target_path)):
-            self._stage(spec)
+            self._stage(spec, self.keys.opening)
 
-    def _stage(self, spec: StageSpec) -> None:
+    def _stage(self, spec: StageSpec, opening: Opening) -> None:
         entry = self.catalogue.volume(spec.volume_id)
         require_fit(entry, spec.capability)
         state = self._live_state(entry)
@@ -80,13 +88,14 @@ class Publishing:
             msg = f"volume {spec.volume_id} is staged at {elsewhere}: unstage it there first"
             raise StagedElsewhereError(msg)
         require_same_use(spec.staging_target_path, state.staged.get(spec.staging_target_path), use)
-        self.node_state.save(
-            replace(state, staged={spec.staging_target_path: use}, is_attached=True)
-        )
-        self._bring_up(entry, spec)
-
-    def _bring_up(self, entry: VolumeEntry, spec: StageSpec) -> None:
         disk = Disk.read(self.pools.get(entry.volume_id.pool_id), entry.dataset_name)
+        with _opened(disk, spec, opening):
+            self.node_state.save(
+                replace(state, staged={spec.staging_target_path: use}, is_attached=True)
+            )
+            self._bring_up(disk, spec)
+
+    def _bring_up(self, disk: Disk, spec: StageSpec) -> None:
         if spec.capability.access_type is AccessType.BLOCK:
             self.staging.ensure_attached(
                 disk, is_read_only=spec.capability.access_mode.is_read_only
@@ -143,11 +152,14 @@ class Publishing:
     def _ensure_staged(self, entry: VolumeEntry, spec: PublishSpec, state: VolumeState) -> None:
         staged = state.staged.get(spec.staging_target_path)
         capability = staged.capability if staged else spec.capability
-        stage = StageSpec(entry.volume_id, spec.staging_target_path, capability)
+        stage = StageSpec(entry.volume_id, spec.staging_target_path, capability, spec.secrets)
+        # The stage has checked the Secret; after a reboot, the kubelet stages again.
         if staged is None:
-            self._stage(stage)
+            self._stage(stage, self.keys.opening_again)
         elif not self._is_up(entry, stage):
-            self._bring_up(entry, stage)
+            disk = Disk.read(self.pools.get(entry.volume_id.pool_id), entry.dataset_name)
+            with _opened(disk, stage, self.keys.opening_again):
+                self._bring_up(disk, stage)
 
     def _is_up(self, entry: VolumeEntry, stage: StageSpec) -> bool:
         """Whether the staging path shows this very volume, and not what came over it (A6)."""
@@ -264,6 +276,11 @@ class Publishing:
             if is_block or self.mounter.mounted_at(path)
         }
         return replace(state, staged=staged, published=published)
+
+
+def _opened(disk: Disk, spec: StageSpec, opening: Opening) -> AbstractContextManager[None]:
+    """The key of an encrypted disk is loaded in the block."""
+    return nullcontext() if disk.encrypted is None else opening(disk.encrypted, spec.secrets)
 
 
 def _keys(volume_id: VolumeId, *paths: Path) -> list[str]:

@@ -9,14 +9,18 @@ reported as damage, never guessed at.
 
 import enum
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from csi_zfs.datasets.api import RecordCorruptError
+from csi_zfs.datasets.keys import SALT_BYTES
 from csi_zfs.domain.capabilities import NATIVE_FS_TYPE, AccessType
 from csi_zfs.domain.errors import InvalidRequestError
 from csi_zfs.domain.ids import GroupSnapshotId, SnapshotId, VolumeId
 from csi_zfs.domain.model import ContentSource
+
+_SALT = re.compile(f"[0-9a-f]{{{2 * SALT_BYTES}}}", re.ASCII)
 
 
 class FormatState(enum.StrEnum):
@@ -56,7 +60,8 @@ class DiskFormat:
 class VolumeRecord:
     """The driver's facts about a volume.
 
-    `ephemeral_id` is set for inline ephemeral ones, which have no CSI name.
+    `ephemeral_id` is set for inline ephemeral ones, which have no CSI name; `salt` for encrypted
+    ones (datasets/keys.py).
     """
 
     volume_name: str
@@ -64,6 +69,7 @@ class VolumeRecord:
     parameters: Mapping[str, str] = field(default_factory=dict)
     content_source: ContentSource | None = None
     ephemeral_id: str = ""
+    salt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +92,7 @@ class SnapshotRecord:
     source_volume_id: VolumeId
     disk: DiskFormat
     group: GroupMembership | None = None
+    salt: str = ""
 
 
 def format_volume(record: VolumeRecord) -> dict[str, str]:
@@ -95,6 +102,7 @@ def format_volume(record: VolumeRecord) -> dict[str, str]:
         "parameters": json.dumps(dict(record.parameters), sort_keys=True),
         "content_source": str(record.content_source or ""),
         "ephemeral_id": record.ephemeral_id,
+        **_format_salt(record.salt),
         **_format_disk(record.disk),
     }
 
@@ -108,6 +116,7 @@ def parse_volume(user_properties: Mapping[str, str]) -> VolumeRecord:
             parameters=_parse_text_map(user_properties["parameters"]),
             content_source=_parse_content_source(user_properties["content_source"]),
             ephemeral_id=user_properties["ephemeral_id"],
+            salt=_parse_salt(user_properties),
         )
     except (KeyError, ValueError, InvalidRequestError) as exc:
         msg = f"the record of a volume cannot be read: {exc!r}"
@@ -128,6 +137,7 @@ def format_snapshot(record: SnapshotRecord) -> dict[str, str]:
         "group_snapshot_id": str(group.group_snapshot_id) if group else "",
         "group_snapshot_name": group.group_snapshot_name if group else "",
         "group_size": str(group.size or "") if group else "",
+        **_format_salt(record.salt),
         **_format_disk(record.disk),
     }
 
@@ -140,6 +150,7 @@ def parse_snapshot(user_properties: Mapping[str, str]) -> SnapshotRecord:
             source_volume_id=VolumeId.parse(user_properties["source_volume_id"]),
             disk=_parse_disk(user_properties),
             group=_parse_group(user_properties),
+            salt=_parse_salt(user_properties),
         )
     except (KeyError, ValueError, InvalidRequestError) as exc:
         msg = f"the record of a snapshot cannot be read: {exc!r}"
@@ -172,6 +183,18 @@ def _parse_disk(user_properties: Mapping[str, str]) -> DiskFormat:
         filesystem_bytes=_parse_number(user_properties["filesystem_bytes"]),
         has_twin_uuid={"yes": True, "no": False}[user_properties["has_twin_uuid"]],
     )
+
+
+def _format_salt(salt: str) -> dict[str, str]:
+    return {"salt": salt} if salt else {}
+
+
+def _parse_salt(user_properties: Mapping[str, str]) -> str:
+    salt = user_properties.get("salt", "")
+    if salt and _SALT.fullmatch(salt) is None:
+        msg = f"{salt[:64]!r} is not a salt"
+        raise ValueError(msg)
+    return salt
 
 
 def _parse_number(text: str) -> int:

@@ -181,7 +181,8 @@ def new_snapshot(
     snapshot_name: str, leaf: str, source: VolumeEntry, group: GroupMembership | None = None
 ) -> NewSnapshot:
     """What to ask of the pool for a snapshot of `source`."""
-    record = SnapshotRecord(snapshot_name, source.volume_id, source.record.disk, group)
+    origin = source.record
+    record = SnapshotRecord(snapshot_name, source.volume_id, origin.disk, group, origin.salt)
     return NewSnapshot(
         names.snapshot_of(source.dataset_name, leaf), records.format_snapshot(record)
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from csi_zfs.datasets import names
 from csi_zfs.datasets.api import DatasetKind, Features, UnsupportedFeatureError
 from csi_zfs.domain.capabilities import (
     DEFAULT_FS_TYPE,
@@ -38,14 +39,20 @@ class SourceMovedError(OperationPendingError):
 class Source:
     """A snapshot or live volume on its pool, ready to be cloned from.
 
-    `volume_id` only for a live volume.
+    `salt` only for an encrypted one, `volume_id` only for a live volume.
     """
 
     pool_id: str
     name: str
     size_bytes: int
     disk: DiskFormat
+    salt: str = ""
     volume_id: VolumeId | None = None
+
+    @property
+    def dataset_name(self) -> str:
+        """The dataset, or that of the snapshot."""
+        return names.split_snapshot(self.name)[0]
 
 
 class Sources:
@@ -73,6 +80,7 @@ class Sources:
                     entry.dataset_name,
                     entry.size_bytes,
                     entry.record.disk,
+                    entry.record.salt,
                     content_source,
                 )
 
@@ -82,7 +90,13 @@ class Sources:
         with self._locks.hold(shared=[before.dataset_name, snapshot_key(snapshot_id.leaf)]):
             entry = self._catalogue.read_snapshot(snapshot_id)
             require_unmoved(before, entry)
-            yield Source(snapshot_id.pool_id, entry.name, entry.size_bytes, entry.record.disk)
+            yield Source(
+                snapshot_id.pool_id,
+                entry.name,
+                entry.size_bytes,
+                entry.record.disk,
+                entry.record.salt,
+            )
 
 
 def require_unmoved(locked: SnapshotEntry, found: SnapshotEntry) -> None:

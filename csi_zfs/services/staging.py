@@ -20,6 +20,7 @@ from csi_zfs.mount.api import (
     Probe,
 )
 from csi_zfs.services import records
+from csi_zfs.services.keys import EncryptedDataset
 from csi_zfs.services.records import DiskFormat, FormatState, VolumeRecord
 
 
@@ -36,6 +37,13 @@ class Disk:
         """Read it from the pool: what decides about formatting must not come from a cache."""
         dataset = pool.get(dataset_name)
         return cls(pool, dataset, records.parse_volume(dataset.user_properties))
+
+    @property
+    def encrypted(self) -> EncryptedDataset | None:
+        """The same as one of an encrypted lineage, if it is."""
+        if not self.record.salt:
+            return None
+        return EncryptedDataset(self.pool, self.dataset.name, self.record.salt)
 
     def with_format(self, disk_format: DiskFormat) -> "Disk":
         """Write down another format; durable when this returns."""

@@ -1,7 +1,7 @@
 """Volumes: delete, expand, modify, look up; making them is in creation.py."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from csi_zfs.datasets.api import (
     HasDependentsError,
     UnsupportedFeatureError,
 )
+from csi_zfs.datasets.keys import KeyNotLoadedError
 from csi_zfs.domain.capabilities import AccessType, VolumeCapability
 from csi_zfs.domain.errors import InUseError
 from csi_zfs.domain.ids import VolumeId
@@ -29,6 +30,7 @@ from csi_zfs.domain.parameters import (
     parse_volume_parameters,
     without_metadata,
 )
+from csi_zfs.domain.secrets import NO_SECRETS, Secrets
 from csi_zfs.domain.sizes import CapacityRange
 from csi_zfs.mount.api import DeviceBusyError, Mounter
 from csi_zfs.services.burial import Burial
@@ -37,6 +39,7 @@ from csi_zfs.services.contents import PoolContents
 from csi_zfs.services.creation import MINIMUM_BYTES, VolumeCreation
 from csi_zfs.services.entries import VolumeEntry, entry_of_volume, volume_of
 from csi_zfs.services.identity import Identity
+from csi_zfs.services.keys import EncryptedDataset, VolumeKeys
 from csi_zfs.services.listing import check_token
 from csi_zfs.services.locks import KeyedLocks
 from csi_zfs.services.node_state import NodeState, VolumeState
@@ -60,6 +63,7 @@ class Volumes:
     creation: VolumeCreation
     node_state: NodeState
     mounter: Mounter
+    keys: VolumeKeys
     identity: Identity
 
     def create(self, spec: CreateVolumeSpec) -> Volume:
@@ -119,7 +123,7 @@ class Volumes:
             for path, use in state.staged.items()
             if use.capability.access_type is AccessType.BLOCK
         ]
-        with suppress(DatasetNotFoundError):
+        with suppress(DatasetNotFoundError, KeyNotLoadedError):
             if not paths or pool.get(state.dataset_name).uid != volume_id.uid:
                 return []  # a later volume of the same name is not this one
             if self.mounter.find_device(pool.data_path(state.dataset_name)):
@@ -136,7 +140,7 @@ class Volumes:
                 self.mounter.detach(pool.data_path(entry.dataset_name))
             except DeviceBusyError as exc:
                 raise VolumeInUseError(str(exc)) from exc
-            except DatasetNotFoundError:
+            except (DatasetNotFoundError, KeyNotLoadedError):
                 raise busy from None  # it is renamed already: a repetition finishes the delete
             self._destroy_or_retire(pool, entry)
 
@@ -173,13 +177,17 @@ class Volumes:
         entries, token = self.catalogue.volume_page(after=after, max_entries=max_entries)
         return Page(tuple(map(volume_of, entries)), token)
 
-    def expand(self, volume_id: VolumeId, capacity_range: CapacityRange) -> ExpandedVolume:
+    def expand(
+        self, volume_id: VolumeId, capacity_range: CapacityRange, secrets: Secrets = NO_SECRETS
+    ) -> ExpandedVolume:
         """Grow the volume; one that is large enough stays as it is.  Safe to repeat; durable.
 
         Raises:
             VolumeNotFoundError: there is none.
             OutOfRangeError: it is larger than the limit already, or would have to be.
             PoolFullError: the pool cannot take it; nothing was changed.
+            KeyMissingError, KeyRefusedError: it is an encrypted zvol that is not in use, and the
+                Secret has not its key.
         """
         with self.locks.hold(exclusive=[names.dataset_of(volume_id.leaf)]):
             entry = self.catalogue.volume(volume_id)
@@ -188,11 +196,19 @@ class Volumes:
             )
             if size_bytes > entry.size_bytes:
                 pool = self.pools.get(volume_id.pool_id)
-                self.catalogue.put_volume(
-                    entry_of_volume(pool, pool.resize(entry.dataset_name, size_bytes))
-                )
+                with self._key_for_resize(pool, entry, secrets):
+                    larger = pool.resize(entry.dataset_name, size_bytes)
+                self.catalogue.put_volume(entry_of_volume(pool, larger))
             is_native = entry.record.disk.is_native
             return ExpandedVolume(size_bytes, is_node_expansion_required=not is_native)
+
+    def _key_for_resize(
+        self, pool: DatasetManager, entry: VolumeEntry, secrets: Secrets
+    ) -> AbstractContextManager[None]:
+        if not entry.record.salt or entry.record.disk.is_native:
+            return nullcontext()
+        encrypted = EncryptedDataset(pool, entry.dataset_name, entry.record.salt)
+        return self.keys.borrowing(encrypted, secrets)
 
     @property
     def is_modify_supported(self) -> bool:
@@ -253,7 +269,7 @@ class Volumes:
         pools: Sequence[DatasetManager] = self.pools.matching(asked.pool_pattern)
         minimum_bytes = MINIMUM_BYTES[""]
         if capabilities:
-            pools = able_pools(pools, capabilities[0])
+            pools = able_pools(pools, capabilities[0], is_encrypted=bool(asked.cipher))
             disks = [blank_disk(capabilities[0], pool.features) for pool in pools]
             minimum_bytes = max(MINIMUM_BYTES[disk.fs_type] for disk in disks)
         if topology is not None and dict(topology) != dict(self.identity.topology):

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from e2e.vm.programs import PROGRAMS_IN_GUEST
 from tests.sanity import output
 from tests.sanity.report import faults
 from tests.sanity.skips import EVERYWHERE
-from tests.sanity.suite import CANARY, VARIANTS, Suite, Variant
+from tests.sanity.suite import CANARY, ENCRYPTED, VARIANTS, Suite, Variant
 from tests.support.commands import run
 from tests.support.leftovers import files_below, scratch_directory
 
@@ -67,7 +68,7 @@ def served(root: Path, parent: str) -> Iterator[Path]:
 
 
 @pytest.mark.timeout(LIMIT_S)
-@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
+@pytest.mark.parametrize("variant", [*VARIANTS, ENCRYPTED], ids=lambda variant: variant.name)
 def test_driver_on_openzfs_passes_csi_sanity(
     variant: Variant, zpool: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -76,16 +77,11 @@ def test_driver_on_openzfs_passes_csi_sanity(
     parent = f"{zpool}/{variant.name}"
     with scratch_directory("sanity-") as root, served(root, parent) as socket:
         suite = Suite(BINARY, socket, root / "kubelet", root)
-        specs = suite.run(
-            Variant(
-                variant.name,
-                variant.access_type,
-                variant.size_bytes,
-                parameters=variant.parameters,
-                mutable_parameters=CHANGEABLE,
-            )
-        )
+        specs = suite.run(replace(variant, mutable_parameters=CHANGEABLE))
         left = files_below(root / "kubelet")
+        assert CANARY.encode() not in b"".join(
+            path.read_bytes() for path in (root / "state").rglob("*") if path.is_file()
+        )
     print(output.summary(variant.name, specs, 0))
     assert faults(specs, EVERYWHERE) == [], "\n".join(output.failed(specs))
     assert left == []

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from csi_zfs.domain.sizes import GIB, MIB
+from csi_zfs.services.keys import KEY_FIELD
 from tests.sanity.report import Spec, parse_report
 
 # In every call that can carry secrets: nowhere else may it ever be seen (rules.md C4).
-CANARY = "canary-6f1d-secret"
+CANARY = "canary-6f1d-secret-as-long-as-a-key"
 _LIMIT_S = 600
 _SECRETS = (
     "CreateVolumeSecret",
@@ -48,6 +49,7 @@ VARIANTS = (
     # Thick snapshots and clones count at full size, so the volumes must be small.
     Variant("thick", "mount", size_bytes=64 * MIB, parameters={"provisioning": "thick"}),
 )
+ENCRYPTED = Variant("encrypted", "mount", parameters={"encryption": "on"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class Suite:
         return parse_report(report.read_bytes())
 
     def _arguments(self, variant: Variant, report: Path) -> list[str]:
-        secrets = {name: {"key": CANARY} for name in _SECRETS}
+        secrets = {name: {"key": CANARY, KEY_FIELD: CANARY} for name in _SECRETS}
         return [
             f"--csi.endpoint=unix://{self.socket}",
             f"--csi.mountdir={self.kubelet_dir / 'sanity-target'}",

@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from tests.sanity import output
 from tests.sanity.build import CannotBuildError, ensure_binary
 from tests.sanity.report import Lack, faults
 from tests.sanity.skips import EMBEDDED, EVERYWHERE
-from tests.sanity.suite import CANARY, Suite, Variant
+from tests.sanity.suite import CANARY, ENCRYPTED, Suite, Variant
 from tests.support import machine
 from tests.support.clock import FakeClock
 from tests.support.datasets import FakeDatasets
@@ -28,6 +29,7 @@ from tests.support.pool_core import LIKE_NATIVE_OPENZFS, LIKE_OPENZFS, LIKE_REFL
 from tests.support.state_store import MemoryStateStore
 
 BUILD_AND_RUN_LIMIT_S = 1200
+MOUNT, BLOCK = Variant("mount", "mount"), Variant("block", "block")
 
 
 @contextmanager
@@ -68,19 +70,22 @@ def served_fakes(root: Path, features: Features) -> Iterator[Path]:
 @pytest.mark.go
 @pytest.mark.slow
 @pytest.mark.timeout(BUILD_AND_RUN_LIMIT_S)
-@pytest.mark.parametrize("access_type", ["mount", "block"])
 @pytest.mark.parametrize(
-    ("features", "table"),
+    ("features", "table", "variant"),
     [
-        pytest.param(LIKE_REFLINK, EMBEDDED, id="like-reflink"),
-        pytest.param(LIKE_OPENZFS, EVERYWHERE, id="like-openzfs"),
-        pytest.param(LIKE_NATIVE_OPENZFS, EVERYWHERE, id="like-native-openzfs"),
+        pytest.param(LIKE_REFLINK, EMBEDDED, MOUNT, id="like-reflink-mount"),
+        pytest.param(LIKE_REFLINK, EMBEDDED, BLOCK, id="like-reflink-block"),
+        pytest.param(LIKE_OPENZFS, EVERYWHERE, MOUNT, id="like-openzfs-mount"),
+        pytest.param(LIKE_OPENZFS, EVERYWHERE, BLOCK, id="like-openzfs-block"),
+        pytest.param(LIKE_OPENZFS, EVERYWHERE, ENCRYPTED, id="like-openzfs-encrypted"),
+        pytest.param(LIKE_NATIVE_OPENZFS, EVERYWHERE, MOUNT, id="like-native-openzfs-mount"),
+        pytest.param(LIKE_NATIVE_OPENZFS, EVERYWHERE, BLOCK, id="like-native-openzfs-block"),
     ],
 )
 def test_driver_on_fakes_passes_csi_sanity(
     features: Features,
     table: tuple[Lack, ...],
-    access_type: str,
+    variant: Variant,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """No spec fails, none is skipped without a reason, nothing is left; rules.md C4."""
@@ -90,7 +95,7 @@ def test_driver_on_fakes_passes_csi_sanity(
     # Short: the path of a socket may have no more than 107 bytes.
     with scratch_directory("sanity-") as root, served_fakes(root, features) as socket:
         suite = Suite(binary, socket, root / "kubelet", root)
-        specs = suite.run(Variant(access_type, access_type, mutable_parameters=changeable))
+        specs = suite.run(replace(variant, mutable_parameters=changeable))
         left = files_below(root / "kubelet")
     assert faults(specs, table) == [], "\n".join(output.failed(specs))
     assert left == []

@@ -39,11 +39,13 @@ class CsiClient:
     """Speaks to the driver on a unix socket.  Thread-safe.
 
     `identity`, `controller`, `groups` and `node` are the stubs, for whatever has no method here.
+    `secrets` go along with what makes, stages and expands a volume.
     """
 
     def __init__(self, socket_path: Path, *, timeout_s: float = 60.0) -> None:
         """Connect at the first call; a call without an answer after `timeout_s` is given up."""
         self._timeout_s = timeout_s
+        self.secrets: Mapping[str, str] = {}
         self._channel = grpc.insecure_channel(f"unix://{socket_path}", options=_OPTIONS)
         self.identity = csi_pb2_grpc.IdentityStub(self._channel)
         self.controller = csi_pb2_grpc.ControllerStub(self._channel)
@@ -104,6 +106,7 @@ class CsiClient:
             volume_capabilities=[capability or mount_capability()],
             parameters=parameters or {},
             volume_content_source=source,
+            secrets=self.secrets,
         )
         return self.call(self.controller.CreateVolume, request).volume
 
@@ -118,6 +121,7 @@ class CsiClient:
         request = csi_pb2.ControllerExpandVolumeRequest(
             volume_id=volume_id,
             capacity_range=csi_pb2.CapacityRange(required_bytes=size_bytes),
+            secrets=self.secrets,
         )
         return self.call(self.controller.ControllerExpandVolume, request)
 
@@ -178,6 +182,7 @@ class CsiClient:
             volume_id=volume_id,
             staging_target_path=str(staging_path),
             volume_capability=capability,
+            secrets=self.secrets,
         )
         self.call(self.node.NodeStageVolume, request)
 

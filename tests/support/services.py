@@ -28,6 +28,7 @@ from csi_zfs.domain.model import (
     Volume,
     VolumeHealth,
 )
+from csi_zfs.domain.secrets import Secrets
 from csi_zfs.domain.sizes import GIB, MIB, CapacityRange
 from csi_zfs.rpc.services import Services
 from csi_zfs.services.identity import Identity
@@ -97,8 +98,10 @@ class RecordingVolumes(_Recording):
         self.note("list", max_entries, starting_token)
         return self.page
 
-    def expand(self, volume_id: VolumeId, capacity_range: CapacityRange) -> ExpandedVolume:
-        self.note("expand", volume_id, capacity_range)
+    def expand(
+        self, volume_id: VolumeId, capacity_range: CapacityRange, secrets: Secrets
+    ) -> ExpandedVolume:
+        self.note("expand", volume_id, capacity_range, secrets)
         return ExpandedVolume(2 * GIB, is_node_expansion_required=True)
 
     def modify(self, volume_id: VolumeId, mutable_parameters: Mapping[str, str]) -> None:

@@ -7,6 +7,7 @@ from csi_zfs.domain.capabilities import UnsupportedCapabilityError, VolumeCapabi
 from csi_zfs.domain.ids import SnapshotId, VolumeId
 from csi_zfs.domain.model import ContentSource, CreateVolumeSpec, Topology
 from csi_zfs.domain.parameters import without_metadata
+from csi_zfs.domain.secrets import Secrets, SecretUse
 from csi_zfs.domain.sizes import CapacityRange
 from csi_zfs.rpc.generated import csi_pb2
 from csi_zfs.rpc.requests.capabilities import parse_capabilities, parse_capability
@@ -18,6 +19,7 @@ from csi_zfs.rpc.requests.fields import (
     parse_known_id,
     parse_map,
     parse_name,
+    parse_secrets,
     parse_topology,
     require_fields,
 )
@@ -62,6 +64,7 @@ def parse_create_volume(request: csi_pb2.CreateVolumeRequest) -> CreateVolumeSpe
         parameters=parse_map("parameters", request.parameters),
         mutable_parameters=parse_map("mutable_parameters", request.mutable_parameters),
         content_source=_parse_source(request),
+        secrets=parse_secrets(SecretUse.PROVISIONER, request.secrets),
         requisite_topologies=_parse_topologies(accessibility.requisite),
         preferred_topologies=_parse_topologies(accessibility.preferred),
     )
@@ -113,8 +116,8 @@ def parse_listing(
 
 def parse_expand_volume(
     request: csi_pb2.ControllerExpandVolumeRequest,
-) -> tuple[VolumeId, CapacityRange]:
-    """The volume, and the sizes that will do."""
+) -> tuple[VolumeId, CapacityRange, Secrets]:
+    """The volume, the sizes that will do, and what opens an encrypted one."""
     require_fields(request, "volume_id", "capacity_range")
     volume_id = parse_known_id(VolumeId, request.volume_id)
     capacity_range = parse_capacity_range(request.capacity_range)
@@ -122,7 +125,8 @@ def parse_expand_volume(
         raise MissingFieldError("capacity_range: neither required_bytes nor limit_bytes is set")
     if request.HasField("volume_capability"):
         parse_capability(request.volume_capability)
-    return volume_id, capacity_range
+    secrets = parse_secrets(SecretUse.CONTROLLER_EXPAND, request.secrets)
+    return volume_id, capacity_range, secrets
 
 
 def parse_modify_volume(

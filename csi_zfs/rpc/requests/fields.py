@@ -14,6 +14,7 @@ from csi_zfs.domain.ids import (
     SnapshotId,
     VolumeId,
 )
+from csi_zfs.domain.secrets import Secrets, SecretUse
 from csi_zfs.domain.sizes import KIB, CapacityRange
 from csi_zfs.rpc.generated import csi_pb2
 
@@ -86,6 +87,11 @@ def parse_map(field: str, values: Mapping[str, str]) -> dict[str, str]:
     if size_bytes > MAX_MAP_BYTES:
         raise InvalidFieldError(f"{field} has more than {MAX_MAP_BYTES} bytes")
     return dict(values)
+
+
+def parse_secrets(use: SecretUse, values: Mapping[str, str]) -> Secrets:
+    """The fields of the call's Secret; which of them it has to have, the services know."""
+    return Secrets(use, parse_map("secrets", values))
 
 
 def parse_topology(field: str, topology: csi_pb2.Topology) -> dict[str, str]:

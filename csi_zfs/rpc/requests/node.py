@@ -9,6 +9,7 @@ from csi_zfs.domain.errors import InUseError, InvalidRequestError, NotFoundError
 from csi_zfs.domain.ids import EphemeralId, VolumeId
 from csi_zfs.domain.model import EphemeralSpec, PublishSpec, StageSpec
 from csi_zfs.domain.parameters import without_metadata
+from csi_zfs.domain.secrets import SecretUse
 from csi_zfs.domain.sizes import CapacityRange
 from csi_zfs.rpc.generated import csi_pb2
 from csi_zfs.rpc.requests.capabilities import parse_capability
@@ -17,6 +18,7 @@ from csi_zfs.rpc.requests.fields import (
     parse_known_id,
     parse_map,
     parse_node_volume_id,
+    parse_secrets,
     require_fields,
 )
 
@@ -56,6 +58,7 @@ class NodeRequests:
             volume_id=parse_known_id(VolumeId, request.volume_id),
             staging_target_path=self._path("staging_target_path", request.staging_target_path),
             capability=parse_capability(request.volume_capability),
+            secrets=parse_secrets(SecretUse.NODE_STAGE, request.secrets),
         )
 
     def parse_unstage(self, request: csi_pb2.NodeUnstageVolumeRequest) -> tuple[VolumeId, Path]:
@@ -80,6 +83,7 @@ class NodeRequests:
             target_path=self._path("target_path", request.target_path),
             capability=parse_capability(request.volume_capability),
             is_read_only=request.readonly,
+            secrets=parse_secrets(SecretUse.NODE_PUBLISH, request.secrets),
         )
 
     def _parse_ephemeral(self, request: csi_pb2.NodePublishVolumeRequest) -> EphemeralSpec:
@@ -94,6 +98,7 @@ class NodeRequests:
             is_read_only=request.readonly,
             # Among the metadata are tokens of the pod's service account.
             parameters=without_metadata(parse_map("volume_context", request.volume_context)),
+            secrets=parse_secrets(SecretUse.NODE_PUBLISH, request.secrets),
         )
 
     def parse_unpublish(

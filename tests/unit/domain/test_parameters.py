@@ -32,7 +32,6 @@ FORBIDDEN = (
     "canmount",
     "keylocation",
     "keyformat",
-    "encryption",
     "zoned",
     "quota",
     "refquota",
@@ -80,13 +79,35 @@ def test_property_that_reaches_beyond_the_dataset_is_refused(name: str) -> None:
             parse({name: "x"})
 
 
+@pytest.mark.parametrize(
+    ("said", "cipher"),
+    [("off", ""), ("on", "aes-256-gcm"), ("aes-256-gcm", "aes-256-gcm")],
+)
+def test_encryption_names_a_cipher(said: str, cipher: str) -> None:
+    for parsed in (
+        parse_volume_parameters({"encryption": said}),
+        parse_ephemeral_parameters({"encryption": said})[0],
+    ):
+        assert parsed.cipher == cipher
+        assert parsed.given == {"encryption": said}
+        assert parsed.properties == {}
+    assert parse_volume_parameters({}).cipher == ""
+
+
+def test_encryption_of_another_cipher_is_refused_and_never_changed_later() -> None:
+    with pytest.raises(InvalidParameterError, match="aes-256-gcm"):
+        parse_volume_parameters({"encryption": "aes-128-ccm"})
+    with pytest.raises(UnknownParameterError):
+        parse_mutable_parameters({"encryption": "on"})
+
+
 @given(st.text(), st.text())
 def test_any_parameter_is_taken_from_the_lists_or_refused(name: str, value: str) -> None:
     try:
         parsed = parse_volume_parameters({name: value})
     except (UnknownParameterError, InvalidParameterError):
         return
-    assert parsed.given.keys() <= PROPERTY_PARAMETERS | {"pool", "provisioning"}
+    assert parsed.given.keys() <= PROPERTY_PARAMETERS | {"encryption", "pool", "provisioning"}
 
 
 @pytest.mark.parametrize("value", ["fat", "", "THICK", "thick "])

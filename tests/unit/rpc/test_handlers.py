@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 
 from csi_zfs.domain.errors import UnavailableError
 from csi_zfs.domain.model import EphemeralSpec, Page, PublishSpec
+from csi_zfs.domain.secrets import Secrets, SecretUse
 from csi_zfs.domain.sizes import GIB, CapacityRange
 from csi_zfs.rpc import requests, responses
 from csi_zfs.rpc.generated import csi_pb2
@@ -187,7 +188,9 @@ def test_expand_volume_says_size_and_what_is_left_to_do(
     recording: RecordingServices, driver: DirectDriver
 ) -> None:
     answer = driver.call("ControllerExpandVolume", examples.expand_volume())
-    assert recording.calls == [("expand", (VOLUME_ID, CapacityRange(GIB)))]
+    assert recording.calls == [
+        ("expand", (VOLUME_ID, CapacityRange(GIB), Secrets(SecretUse.CONTROLLER_EXPAND)))
+    ]
     assert (answer.capacity_bytes, answer.node_expansion_required) == (2 * GIB, True)
 
 

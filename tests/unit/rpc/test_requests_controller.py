@@ -3,6 +3,7 @@ import pytest
 from csi_zfs.domain.capabilities import AccessMode, AccessType, VolumeCapability
 from csi_zfs.domain.ids import InvalidIdError
 from csi_zfs.domain.model import ContentSource
+from csi_zfs.domain.secrets import Secrets, SecretUse
 from csi_zfs.domain.sizes import GIB, CapacityRange
 from csi_zfs.rpc import requests
 from csi_zfs.rpc.generated import csi_pb2
@@ -117,7 +118,9 @@ def test_listing_of_a_negative_number_of_entries_is_invalid() -> None:
 def test_expand_volume_keeps_id_and_range() -> None:
     request = examples.expand_volume()
     request.volume_capability.CopyFrom(mount_capability())
-    assert requests.parse_expand_volume(request) == (VOLUME_ID, CapacityRange(GIB))
+    request.secrets["encryptionKey"] = "k"
+    secrets = Secrets(SecretUse.CONTROLLER_EXPAND, {"encryptionKey": "k"})
+    assert requests.parse_expand_volume(request) == (VOLUME_ID, CapacityRange(GIB), secrets)
 
 
 @pytest.mark.parametrize("field", ["volume_id", "capacity_range"])

@@ -12,6 +12,7 @@ from csi_zfs.domain.capabilities import (
 )
 from csi_zfs.domain.ids import EphemeralId, InvalidIdError, VolumeId
 from csi_zfs.domain.model import EphemeralSpec, PublishSpec, StageSpec
+from csi_zfs.domain.secrets import Secrets, SecretUse
 from csi_zfs.domain.sizes import GIB, CapacityRange
 from csi_zfs.rpc.requests.fields import MissingFieldError, UnknownIdError
 from csi_zfs.rpc.requests.node import (
@@ -136,7 +137,12 @@ def test_parse_takes_any_plain_path_below_the_kubelet_directory(path: str) -> No
 
 
 def test_parse_stage_keeps_everything() -> None:
-    assert NODE.parse_stage(examples.stage()) == StageSpec(VOLUME_ID, Path(STAGING_PATH), WRITER)
+    request = examples.stage()
+    request.secrets["encryptionKey"] = "k"
+    secrets = Secrets(SecretUse.NODE_STAGE, {"encryptionKey": "k"})
+    expected = StageSpec(VOLUME_ID, Path(STAGING_PATH), WRITER, secrets)
+    assert NODE.parse_stage(request) == expected
+    assert "'k'" not in repr(expected)  # rules.md C4
 
 
 def test_parse_unstage_keeps_id_and_path() -> None:
@@ -153,6 +159,7 @@ def test_parse_publish_keeps_everything(*, is_read_only: bool) -> None:
         target_path=Path(TARGET_PATH),
         capability=WRITER,
         is_read_only=is_read_only,
+        secrets=Secrets(SecretUse.NODE_PUBLISH),
     )
 
 
@@ -172,6 +179,7 @@ def test_parse_publish_of_an_ephemeral_volume_keeps_its_attributes_without_metad
         capability=WRITER,
         is_read_only=False,
         parameters={"size": "2Gi"},
+        secrets=Secrets(SecretUse.NODE_PUBLISH),
     )
 
 

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from csi_zfs.datasets import names
@@ -22,7 +23,7 @@ from csi_zfs.domain.errors import (
 from csi_zfs.domain.ids import GroupSnapshotId, SnapshotId, VolumeId
 from csi_zfs.domain.model import GroupSnapshot
 from csi_zfs.domain.parameters import refuse_parameters
-from csi_zfs.services.catalogue import Catalogue
+from csi_zfs.services.catalogue import Catalogue, SnapshotNotFoundError
 from csi_zfs.services.entries import SnapshotEntry, VolumeEntry, entry_of_snapshot, snapshot_of
 from csi_zfs.services.locks import KeyedLocks
 from csi_zfs.services.pools import Pools, extents_of
@@ -90,12 +91,20 @@ class GroupSnapshots:
         sources = sorted(set(source_volume_ids))
         datasets = [names.dataset_of(volume_id.leaf) for volume_id in sources]
         with self.locks.hold(exclusive=[snapshot_key(leaf)], shared=datasets):
-            existing = self.catalogue.groups_named(leaf)
+            existing = self._existing(leaf)
             if existing:
                 return self._same(existing[0], sources)
             return self._take(
                 group_snapshot_name, leaf, [self.catalogue.read_volume(item) for item in sources]
             )
+
+    def _existing(self, leaf: str) -> Sequence[GroupSnapshotId]:
+        """The groups of this name, of which nothing has gone by hand."""
+        for known in self.catalogue.groups_named(leaf):
+            for member in self.catalogue.group_members(known):
+                with suppress(SnapshotNotFoundError):
+                    self.catalogue.read_snapshot(member.snapshot_id)
+        return self.catalogue.groups_named(leaf)
 
     def _same(
         self, group_snapshot_id: GroupSnapshotId, sources: Sequence[VolumeId]

@@ -46,6 +46,7 @@ def calls_into_the_pool(
     client = node.client
     controller = client.controller
     volume_id = snapshot.source_volume_id
+    members = [member.source_volume_id for member in group.snapshots]
     never = f"{volume_id.rpartition(':')[0]}:00000000000000aa"
     create = partial(client.create_volume, size_bytes=SIZE_BYTES, capability=BLOCK)
     staging, target = node.kubelet_dir / "staging", node.kubelet_dir / "target"
@@ -64,6 +65,7 @@ def calls_into_the_pool(
         "snapshot again": partial(client.create_snapshot, "s", volume_id),
         "delete snapshot": partial(client.delete_snapshot, snapshot.snapshot_id),
         "group": partial(client.create_group_snapshot, "new", [volume_id]),
+        "group again": partial(client.create_group_snapshot, "g", members),
         "delete group": partial(client.delete_group_snapshot, group),
         "expand": partial(client.expand_volume, volume_id, 2 * SIZE_BYTES),
         "change": partial(client.call, controller.ControllerModifyVolume, change),

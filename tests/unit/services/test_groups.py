@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from csi_zfs.datasets.api import PoolFullError
+from csi_zfs.datasets.api import PoolFullError, PoolUnavailableError
 from csi_zfs.domain.errors import OutcomeUnknownError
 from csi_zfs.domain.ids import VolumeId
 from csi_zfs.domain.model import GroupSnapshot, Snapshot
@@ -71,6 +71,29 @@ def test_group_repeated_is_the_same_group_whatever_the_order_of_the_volumes(
     assert take(node, volume_ids[::-1]) == group
     node.restart()
     assert take(node, volume_ids) == group
+    assert len(snapshots_on(node)) == 3
+
+
+def test_group_repeated_while_its_pool_is_away_is_unavailable(
+    node: FakeNode, volume_ids: list[VolumeId]
+) -> None:
+    """rules.md A12: what was there once is not said to be ready now."""
+    group = take(node, volume_ids)
+    node.pool.is_available = False
+    with pytest.raises(PoolUnavailableError):
+        take(node, volume_ids)
+    node.pool.is_available = True
+    assert take(node, volume_ids) == group
+
+
+def test_group_repeated_after_all_of_it_went_by_hand_is_taken_again(
+    node: FakeNode, volume_ids: list[VolumeId]
+) -> None:
+    group = take(node, volume_ids)
+    for name in snapshots_on(node):
+        node.pool.destroy_snapshot(name, uid=node.pool.get_snapshot(name).uid)
+    again = take(node, volume_ids)
+    assert again.group_snapshot_id != group.group_snapshot_id
     assert len(snapshots_on(node)) == 3
 
 

@@ -307,9 +307,8 @@ class DatasetManager(Protocol):
 
         Raises:
             DatasetNotFoundError, UnsupportedFeatureError: there is none; clones depend on nothing.
-            DatasetExistsError: it has a snapshot of the same name.
+            DatasetExistsError, PoolFullError: a snapshot has that name; no room for what it reserves.
             DatasetBusyError: a snapshot is mounted, or the key of the lineage is loaded.
-            PoolFullError: its reservation does not fit.
         """
 
     def set_properties(self, name: str, properties: Mapping[str, str]) -> Dataset:

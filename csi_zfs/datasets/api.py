@@ -307,7 +307,7 @@ class DatasetManager(Protocol):
 
         Raises:
             DatasetNotFoundError, UnsupportedFeatureError: there is none; clones depend on nothing.
-            DatasetExistsError, PoolFullError: a snapshot has that name; no room for what it reserves.
+            DatasetExistsError, PoolFullError: a snapshot has that name; no room to reserve anew.
             DatasetBusyError: a snapshot is mounted, or the key of the lineage is loaded.
         """
 

@@ -14,12 +14,14 @@ from csi_zfs.app.pools import (
     pool_status,
 )
 from csi_zfs.app.wiring import Driver, Engines, build_driver
+from csi_zfs.services.persistent_volumes import SecretName
 
 __all__ = [
     "Adopted",
     "AdoptionRequest",
     "Driver",
     "Engines",
+    "SecretName",
     "adopt",
     "build_driver",
     "create_openzfs_pool",

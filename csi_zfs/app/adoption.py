@@ -1,6 +1,6 @@
 """Taking over what pools hold, for the command line: as PersistentVolumes, or as volumes."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -9,10 +9,11 @@ from csi_zfs.app.opening import Opener
 from csi_zfs.app.wiring import identity_of
 from csi_zfs.datasets.api import RecordCorruptError
 from csi_zfs.domain.errors import CsiZfsError, InvalidRequestError
+from csi_zfs.domain.ids import VolumeId
 from csi_zfs.reflink.place import Tools
 from csi_zfs.services.adoption import volumes_on
 from csi_zfs.services.entries import VolumeEntry, volume_of
-from csi_zfs.services.persistent_volumes import KubernetesObject, persistent_volumes
+from csi_zfs.services.persistent_volumes import KubernetesObject, SecretName, persistent_volumes
 from csi_zfs.settings import PoolSettings, Settings
 
 
@@ -28,12 +29,14 @@ class AdoptionRequest:
         names: datasets made by hand that become volumes; none for all volumes that there are.
         content: what these hold; see `Adoption.adopt`.
         storage_class: the class that the PersistentVolumes name.
+        secret: what those of encrypted volumes name.
         is_dry_run: make no volumes, and only say what would be.
     """
 
     names: Sequence[str] = ()
     content: str = ""
     storage_class: str = ""
+    secret: SecretName | None = None
     is_dry_run: bool = False
 
 
@@ -82,11 +85,26 @@ def adopt(
         else:
             for pool in pools:
                 found.add(f"pool {pool.name}", partial(_volumes_of, opener, pool))
-    volumes = [volume_of(entry) for entry in found.entries]
+    encrypted = [entry for entry in found.entries if entry.record.salt]
+    secrets = {entry.volume_id: request.secret for entry in encrypted if request.secret}
     objects = persistent_volumes(
-        volumes, identity_of(settings), storage_class=request.storage_class
+        [volume_of(entry) for entry in found.entries],
+        identity_of(settings),
+        storage_class=request.storage_class,
+        secrets=secrets,
     )
-    return Adopted(objects, found.failures)
+    return Adopted(objects, [*found.failures, *_missing_secrets(encrypted, secrets)])
+
+
+def _missing_secrets(
+    encrypted: Sequence[VolumeEntry], secrets: Mapping[VolumeId, SecretName]
+) -> Iterator[str]:
+    for entry in encrypted:
+        if entry.volume_id not in secrets:
+            yield (
+                f"{entry.record.volume_name} is encrypted, and its object names no Secret: say with"
+                " --secret which one has its key"
+            )
 
 
 def _adopt_named(

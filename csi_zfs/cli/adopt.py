@@ -59,6 +59,13 @@ def adopt(
     storage_class: Annotated[
         str, typer.Option(metavar="NAME", help="The storage class of the PersistentVolumes.")
     ] = "",
+    secret: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMESPACE/NAME",
+            help="The Secret with the key of encrypted volumes, for their PersistentVolumes.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Make no volumes: only print what would be.")
     ] = False,
@@ -80,6 +87,7 @@ def adopt(
         names=tuple(names or ()),
         content=fs_type or "",
         storage_class=storage_class,
+        secret=None if secret is None else driver.SecretName(*_parts_of(secret)),
         is_dry_run=dry_run,
     )
     adopted = driver.adopt(settings, pools, request)
@@ -88,6 +96,13 @@ def adopt(
         typer.echo(f"csi-zfs: {failure}", err=True)
     if adopted.failures:
         raise typer.Exit(_NOT_ALL)
+
+
+def _parts_of(secret: str) -> tuple[str, str]:
+    namespace, _, name = secret.partition("/")
+    if not (namespace and name) or "/" in name:
+        raise typer.BadParameter("must be NAMESPACE/NAME", param_hint="'--secret'")
+    return namespace, name
 
 
 def _printed(objects: Sequence[dict[str, object]], output: DocumentFormat) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from csi_zfs.app import Adopted, AdoptionRequest
+from csi_zfs.app import Adopted, AdoptionRequest, SecretName
 from csi_zfs.settings import PoolSettings
 from tests.support.driver import FakeDriver
 from tests.unit.cli.conftest import Run
@@ -85,6 +85,14 @@ def test_adopt_from_an_unknown_pool_names_a_near_one(
     assert adopt("--pool", "tonk") == 1
     assert driver.calls == []
     assert "did you mean 'tank'?" in capsys.readouterr().err
+
+
+def test_adopt_names_the_secret_of_encrypted_volumes(driver: FakeDriver, adopt: Run) -> None:
+    assert adopt("--secret", "keys/data-key") == 0
+    request = AdoptionRequest(secret=SecretName("keys", "data-key"))
+    assert driver.calls == [("adopt", "node-2", (FAST, SLOW, TANK), request)]
+    for wrong in ("data-key", "/x", "x/", "a/b/c"):
+        assert adopt("--secret", wrong) == 2
 
 
 def test_adopt_of_another_content_is_wrong_usage(adopt: Run) -> None:

@@ -7,7 +7,7 @@ from csi_zfs.domain.ids import VolumeId
 from csi_zfs.domain.model import Volume
 from csi_zfs.domain.sizes import MIB
 from csi_zfs.services.identity import Identity
-from csi_zfs.services.persistent_volumes import KubernetesObject, persistent_volumes
+from csi_zfs.services.persistent_volumes import KubernetesObject, SecretName, persistent_volumes
 
 UID = "00112233445566aa"
 HERE = Identity("csi-zfs.io", "1", "node-2", "topology.csi-zfs.io/node")
@@ -93,6 +93,17 @@ def test_object_has_the_volume_context() -> None:
     spec = object_of(volume("a", context={"key": "value"}))["spec"]
     assert isinstance(spec, dict)
     assert spec["csi"]["volumeAttributes"] == {"key": "value"}
+
+
+def test_object_of_an_encrypted_volume_names_its_secret() -> None:
+    secret, plain = volume("secret"), volume("plain", uid="ff112233445566aa")
+    objects = persistent_volumes(
+        [secret, plain], HERE, secrets={secret.volume_id: SecretName("keys", "data-key")}
+    )
+    sources = [spec["csi"] for spec in (one["spec"] for one in objects) if isinstance(spec, dict)]
+    for reference in ("nodeStageSecretRef", "controllerExpandSecretRef"):
+        assert sources[0][reference] == {"namespace": "keys", "name": "data-key"}
+        assert reference not in sources[1]
 
 
 @pytest.mark.parametrize("name", ["pvc-1", "a", "a.b-c", "0", "a" * 128])

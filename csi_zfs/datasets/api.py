@@ -256,6 +256,9 @@ class DatasetManager(Protocol):
     def get(self, name: str) -> Dataset:
         """Read one dataset; raises `DatasetNotFoundError`."""
 
+    def get_all(self, names: Sequence[str]) -> Sequence[Dataset]:
+        """Read several datasets, in this order; raises as `get` for the first that it does for."""
+
     def list(self) -> Iterator[Dataset | RecordCorruptError]:
         """Read all datasets, in no order.
 

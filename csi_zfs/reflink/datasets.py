@@ -80,6 +80,10 @@ class ReflinkDatasets:
         """See `DatasetManager`."""
         return self._engine.objects.dataset(name)
 
+    def get_all(self, names: Sequence[str]) -> Sequence[Dataset]:
+        """See `DatasetManager`."""
+        return [self.get(name) for name in names]
+
     def list(self) -> Iterator[Dataset | RecordCorruptError]:
         """See `DatasetManager`."""
         return self._engine.objects.datasets()

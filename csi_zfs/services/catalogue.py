@@ -7,7 +7,7 @@ pool itself: `read_volume`, `read_snapshot`.
 """
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from csi_zfs.datasets import names
@@ -119,6 +119,20 @@ class Catalogue(Index):
         self.forget_volume(volume_id)
         msg = f"volume {volume_id} does not exist"
         raise VolumeNotFoundError(msg)
+
+    def read_volumes(self, volume_ids: Sequence[VolumeId]) -> list[VolumeEntry]:
+        """As `read_volume`, for several at once."""
+        found: dict[VolumeId, VolumeEntry] = {}
+        for pool_id in {volume_id.pool_id for volume_id in volume_ids}:
+            pool = self._pools.get(pool_id)
+            wanted = [names.dataset_of(one.leaf) for one in volume_ids if one.pool_id == pool_id]
+            with suppress(DatasetNotFoundError):  # which one it is, is told by reading each
+                for dataset in pool.get_all(wanted):
+                    if records.is_our_volume(dataset.user_properties):
+                        entry = entry_of_volume(pool, dataset)
+                        found[entry.volume_id] = entry
+                        self.put_volume(entry)
+        return [found.get(one) or self.read_volume(one) for one in volume_ids]
 
     def snapshot(self, snapshot_id: SnapshotId) -> SnapshotEntry:
         """The snapshot of this id; raises `SnapshotNotFoundError`, `PoolUnavailableError`.

@@ -94,9 +94,7 @@ class GroupSnapshots:
             existing = self._existing(leaf)
             if existing:
                 return self._same(existing[0], sources)
-            return self._take(
-                group_snapshot_name, leaf, [self.catalogue.read_volume(item) for item in sources]
-            )
+            return self._take(group_snapshot_name, leaf, self.catalogue.read_volumes(sources))
 
     def _existing(self, leaf: str) -> Sequence[GroupSnapshotId]:
         """The groups of this name, of which nothing has gone by hand."""

@@ -26,6 +26,7 @@ from csi_zfs.zfs import changing, health, making, promotion, removal, retirement
 from csi_zfs.zfs.engine import Engine
 from csi_zfs.zfs.keys import LineageKeys
 from csi_zfs.zfs.properties import creation_properties, mutable_properties
+from csi_zfs.zfs.recent import Read
 
 FEATURES = Features(
     dependent_clones=True,
@@ -81,7 +82,16 @@ class LibzfsCoreDatasets:
 
     def get(self, name: str) -> Dataset:
         """See `DatasetManager`; what was made by hand has no user properties."""
-        return self._engine.objects.dataset(name)
+        dataset, record = self._engine.objects.dataset_and_record(name)
+        self._engine.recent.remember(Read(dataset, record))
+        return dataset
+
+    def get_all(self, names: Sequence[str]) -> Sequence[Dataset]:
+        """See `DatasetManager`; few programs, however many they are."""
+        datasets = self._engine.objects.datasets_named(names)
+        for dataset in datasets:
+            self._engine.recent.remember(Read(dataset))
+        return datasets
 
     def list(self) -> Iterator[Dataset | RecordCorruptError]:
         """See `DatasetManager`; what was made by hand is left out."""
@@ -141,7 +151,9 @@ class LibzfsCoreDatasets:
 
     def get_snapshot(self, name: str) -> DatasetSnapshot:
         """See `DatasetManager`; what was made by hand has no user properties."""
-        return self._engine.objects.snapshot(name)
+        snapshot, record = self._engine.objects.snapshot_and_record(name)
+        self._engine.recent.remember(Read(snapshot, record))
+        return snapshot
 
     def list_snapshots(self) -> Iterator[DatasetSnapshot | RecordCorruptError]:
         """See `DatasetManager`; what was made by hand is left out."""

@@ -15,6 +15,7 @@ from csi_zfs.zfs.devices import ZvolDevices
 from csi_zfs.zfs.home import Home
 from csi_zfs.zfs.keys import LineageKeys
 from csi_zfs.zfs.objects import Objects
+from csi_zfs.zfs.recent import RecentReads
 from csi_zfs.zfs.reservation import (
     DEFAULT_VOLBLOCKSIZE_BYTES,
     ParityVdev,
@@ -37,6 +38,7 @@ class Engine:
     keys: LineageKeys
     devices: ZvolDevices
     vdevs: tuple[ParityVdev, ...]
+    recent: RecentReads
     clock: Clock
 
     def reservation_bytes(self, entry: Dataset | DatasetSnapshot) -> int:

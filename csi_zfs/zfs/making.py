@@ -91,10 +91,11 @@ def clone(
     engine: Engine, source_name: str, new: NewDataset, quiesced: AbstractContextManager[None]
 ) -> Dataset:
     """See `DatasetManager.clone`."""
-    source = engine.objects.entry(source_name)
+    recent = engine.recent.take(source_name)
+    source = recent.entry if recent else engine.objects.entry(source_name)
     _require_same_kind(source, new)
     _require_large_enough(source, new)
-    kept = engine.objects.dataset(split_snapshot(source_name)[0]).properties
+    kept = _dataset_of(engine, source).properties
     dataset = replace(_dataset_for(engine, new, kept), origin=source_name)
     planned = _Clone(dataset, _native_of_clone(engine, source, dataset, kept))
     if isinstance(source, Dataset):
@@ -105,6 +106,12 @@ def clone(
             pass
         _make(engine, planned)
     return dataset
+
+
+def _dataset_of(engine: Engine, source: Dataset | DatasetSnapshot) -> Dataset:
+    if isinstance(source, Dataset):
+        return source
+    return engine.objects.dataset(split_snapshot(source.name)[0])
 
 
 def _clone_of_live(

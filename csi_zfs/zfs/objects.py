@@ -84,18 +84,21 @@ class Objects:
         return replace(snapshot, holds=holds, is_deferred=is_deferred), read.record
 
     def datasets_named(self, names: Sequence[str]) -> list[Dataset]:
-        """Read datasets, several in one program, without their origins; raises as `dataset`."""
+        """Read datasets, many in one program; raises as `dataset`."""
         if len(names) <= 1:
             return [self.dataset(name) for name in names]
-        full_names = [self._home.full(name) for name in names]
-        found = self._home.read("list_datasets", names=[*full_names], property=DATASET_PROPERTY)
-        records_of = found["records"]
-        return [self._dataset_of(name, records_of.get(self._home.full(name))) for name in names]
+        found = {
+            one.name: one
+            for page in _pages([self._home.full(name) for name in names])
+            for one in self._datasets_of(page)
+        }
+        return [self._found_or_read(name, found.get(name)) for name in names]
 
-    def _dataset_of(self, name: str, record: str | None) -> Dataset:
-        if record is None:  # absent, or made by hand
-            return self.dataset(name)
-        return self._parsed(name, record, records.parse_dataset, DATASET_PROPERTY)
+    def _found_or_read(self, name: str, found: Dataset | RecordCorruptError | None) -> Dataset:
+        if isinstance(found, RecordCorruptError):
+            raise found
+        # What is in no list is absent, or was made by hand.
+        return found or self.dataset(name)
 
     def datasets(self) -> Iterator[Dataset | RecordCorruptError]:
         """Read all datasets; what cannot be read is yielded as its error."""

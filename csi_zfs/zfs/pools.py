@@ -34,6 +34,7 @@ from csi_zfs.zfs.lzc import LibzfsCore, Properties
 from csi_zfs.zfs.objects import Objects
 from csi_zfs.zfs.outcomes import Found, found_of
 from csi_zfs.zfs.programs import source_of
+from csi_zfs.zfs.recent import RecentReads
 from csi_zfs.zfs.reservation import ParityVdev
 from csi_zfs.zfs.serving import Lease
 from csi_zfs.zfs.space import Space
@@ -121,6 +122,7 @@ def open_pool(
         keys=LineageKeys(home, doors.clock),
         devices=doors.devices,
         vdevs=vdevs,
+        recent=RecentReads(doors.clock),
         clock=doors.clock,
     )
     return LibzfsCoreDatasets(engine)

@@ -21,7 +21,7 @@ from csi_zfs.zfs.retirement import empty
 
 def destroy(engine: Engine, name: str, *, uid: str) -> None:
     """See `DatasetManager.destroy`."""
-    dataset, record = engine.objects.dataset_and_record(name)
+    dataset, record = _dataset_and_record(engine, name)
     _require_same(dataset, record, uid)
 
     def attempt() -> None:
@@ -39,7 +39,7 @@ def destroy(engine: Engine, name: str, *, uid: str) -> None:
 
 def destroy_snapshot(engine: Engine, name: str, *, uid: str, is_deferred: bool) -> None:
     """See `DatasetManager.destroy_snapshot`."""
-    snapshot, record = engine.objects.snapshot_and_record(name)
+    snapshot, record = _snapshot_and_record(engine, name)
     _require_same(snapshot, record, uid)
     with _giving_back(engine, name, engine.claim_of(snapshot)):
         try:
@@ -106,6 +106,20 @@ def _claim_of_snapshot(engine: Engine, name: str) -> Claim:
         return engine.claim_of(engine.objects.snapshot(name))
     except DatasetNotFoundError:
         return Claim()
+
+
+def _dataset_and_record(engine: Engine, name: str) -> tuple[Dataset, str]:
+    read = engine.recent.take(name)
+    if read is not None and read.record and isinstance(read.entry, Dataset):
+        return read.entry, read.record
+    return engine.objects.dataset_and_record(name)
+
+
+def _snapshot_and_record(engine: Engine, name: str) -> tuple[DatasetSnapshot, str]:
+    read = engine.recent.take(name)
+    if read is not None and read.record and isinstance(read.entry, DatasetSnapshot):
+        return read.entry, read.record
+    return engine.objects.snapshot_and_record(name)
 
 
 def _require_same(entry: Dataset | DatasetSnapshot, record: str, uid: str) -> None:

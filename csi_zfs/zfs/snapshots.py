@@ -28,7 +28,7 @@ def take(
     """See `DatasetManager.snapshot`."""
     _require_different([one.name for one in new])
     created_ns = engine.clock.now_ns()
-    sources = engine.objects.datasets_named([split_snapshot(one.name)[0] for one in new])
+    sources = _sources(engine, [split_snapshot(one.name)[0] for one in new])
     snapshots = [
         _planned(source, one, created_ns) for source, one in zip(sources, new, strict=True)
     ]
@@ -44,6 +44,12 @@ def take(
                 _take_back(engine, one)
             raise
     return snapshots
+
+
+def _sources(engine: Engine, names: Sequence[str]) -> list[Dataset]:
+    recent = [engine.recent.take(name) for name in names]
+    known = [read.entry for read in recent if read and isinstance(read.entry, Dataset)]
+    return known if len(known) == len(names) else engine.objects.datasets_named(names)
 
 
 def _require_different(names: Sequence[str]) -> None:

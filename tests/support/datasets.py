@@ -111,6 +111,10 @@ class FakeDatasets(PoolCore):
         with self._reading() as state:
             return state.dataset(name)
 
+    def get_all(self, names: Sequence[str]) -> Sequence[Dataset]:
+        """See `DatasetManager`."""
+        return [self.get(name) for name in names]
+
     def list(self) -> Iterator[Dataset | RecordCorruptError]:
         """See `DatasetManager`."""
         with self._reading() as state:

@@ -35,6 +35,31 @@ class Content(enum.StrEnum):
     ZFS = "zfs"
 
 
+ContentOption = Annotated[
+    Content | None, typer.Option(help="What the named datasets hold; a zvol does not say it.")
+]
+ClassOption = Annotated[
+    str, typer.Option(metavar="NAME", help="The storage class of the PersistentVolumes.")
+]
+SecretOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAMESPACE/NAME",
+        help="The Secret with the key of encrypted volumes, for their PersistentVolumes.",
+    ),
+]
+PoolOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", parser=options.pool_name, help="Only this pool of the settings."),
+]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Make no volumes: only print what would be.")
+]
+FormatOption = Annotated[
+    DocumentFormat, typer.Option("--output", "-o", help="Both can be applied.")
+]
+
+
 @app.command(
     epilog=example(
         "csi-zfs adopt --storage-class tank > volumes.yaml",
@@ -46,32 +71,12 @@ def adopt(
     *,
     names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...")] = None,
     config: ConfigOption = DEFAULT_CONFIG,
-    pool: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", parser=options.pool_name, help="Only this pool of the settings."
-        ),
-    ] = None,
-    fs_type: Annotated[
-        Content | None,
-        typer.Option(help="What the named datasets hold; a zvol does not say it."),
-    ] = None,
-    storage_class: Annotated[
-        str, typer.Option(metavar="NAME", help="The storage class of the PersistentVolumes.")
-    ] = "",
-    secret: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAMESPACE/NAME",
-            help="The Secret with the key of encrypted volumes, for their PersistentVolumes.",
-        ),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Make no volumes: only print what would be.")
-    ] = False,
-    output: Annotated[
-        DocumentFormat, typer.Option("--output", "-o", help="Both can be applied.")
-    ] = DocumentFormat.YAML,
+    pool: PoolOption = None,
+    fs_type: ContentOption = None,
+    storage_class: ClassOption = "",
+    secret: SecretOption = None,
+    dry_run: DryRunOption = False,
+    output: FormatOption = DocumentFormat.YAML,
 ) -> None:
     """Print PersistentVolume objects for the volumes that pools hold.
 

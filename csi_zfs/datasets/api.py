@@ -103,8 +103,7 @@ class Features:
         native_filesystem: datasets of kind `FILESYSTEM` can be made and mounted without a block
             device.
         send: send streams can be made and received.
-        encryption: datasets can be encrypted with keys of their own: `create` takes the native
-            property `encryption` together with a key.
+        encryption: `create` takes the native property `encryption`, together with a key.
         creation_properties: native properties that `create` and `clone` take.
         mutable_properties: those of them that `set_properties` can change later.
     """
@@ -157,10 +156,7 @@ class DatasetSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class NewDataset:
-    """What to make: the arguments that `create` and `clone` share.
-
-    `key` goes with the native property `encryption`, for `create` only: a clone has its origin's.
-    """
+    """What to make, as `create` and `clone` take it; a clone has its origin's key, never one."""
 
     name: str
     size_bytes: int

@@ -53,6 +53,10 @@ bench: need-root setup ## Measure the driver and print the figures as ratios (ro
 e2e-zfs: need-root setup vm-packages ## Run the suites that need real OpenZFS in a virtual machine (root)
 	@$(PY) -m e2e.vm suites
 
+.PHONY: e2e-zfs-short
+e2e-zfs-short: need-root setup vm-packages ## Run those of these suites that CI has the time for (root)
+	@$(PY) -m e2e.vm suites --short
+
 .PHONY: bench-zfs
 bench-zfs: need-root setup vm-packages ## Measure the driver on real OpenZFS in a virtual machine (root)
 	@$(PY) -m e2e.vm module --name bench e2e.bench $(BENCH_ARGS) --markdown /run/results/openzfs.md

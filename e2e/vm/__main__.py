@@ -17,7 +17,7 @@ from e2e.vm.images import Images, ensure_images, wanted_images
 from e2e.vm.programs import provide
 from e2e.vm.progress import say
 from e2e.vm.run import DEFAULT_LIMIT_S, Selection, run_module, run_pytest
-from e2e.vm.suites import run_suites
+from e2e.vm.suites import SHORT_SUITES, SUITES, run_suites
 from tests.sanity.build import CannotBuildError, ensure_binary
 from tests.support.signals import STOPPING
 
@@ -98,7 +98,7 @@ def module(asked: argparse.Namespace) -> int:
 
 
 def suites(asked: argparse.Namespace) -> int:
-    """Run every suite in guests of its own making, and end with a summary."""
+    """Run the suites in guests of its own making, and end with a summary."""
     images = _images()
 
     @contextmanager
@@ -107,7 +107,8 @@ def suites(asked: argparse.Namespace) -> int:
             _provide_programs(guest)
             yield guest
 
-    return run_suites(_CHECKOUT, boot, _RESULTS, limit_s=asked.limit_s)
+    chosen = SHORT_SUITES if asked.short else SUITES
+    return run_suites(_CHECKOUT, boot, _RESULTS, limit_s=asked.limit_s, chosen=chosen)
 
 
 def ssh(asked: argparse.Namespace) -> int:
@@ -165,6 +166,8 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
             parsed.add_argument(
                 "--limit-s", type=float, default=DEFAULT_LIMIT_S, help="end it after so long"
             )
+        if command is suites:
+            parsed.add_argument("--short", action="store_true", help="what CI has the time for")
         if command in {run, module}:
             parsed.add_argument("--name", default="run", help="of the results in build/e2e-zfs/")
         if command in {run, module, ssh}:

@@ -36,8 +36,8 @@ SUITES = (
     Suite("sanity", (SANITY,)),
     Suite("suspended", (SUSPENDED,), needs_own_boot=True),
 )
-# What CI has the time for: what only the real kernel can tell, all orders of deletion that the suites
-# above have of zvols, plain and encrypted, and csi-sanity.
+# What CI has the time for: what only the real kernel can tell, the orders of deletion of zvols,
+# plain and encrypted, and csi-sanity.
 _SHORT_PLATFORM = (
     *("test_platform", "test_lzc", "test_cut_short", "test_filesystems", "test_moving"),
     *("test_busy", "test_away", "test_zvol_links", "test_why"),

@@ -13,7 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from csi_zfs.datasets.api import DatasetKind
+from csi_zfs.app.openzfs import OpenZfs
+from csi_zfs.datasets.api import DatasetKind, NewDataset
+from csi_zfs.domain.sizes import MIB
+from csi_zfs.settings import PoolSettings
 from csi_zfs.system.clock import SystemClock
 from csi_zfs.system.runner import SystemRunner
 from csi_zfs.zfs.calls import Calls
@@ -136,3 +139,22 @@ def test_driver_can_end_while_a_call_is_stuck(frail: Frail) -> None:
     frail.repair()
     assert RemoteLibzfsCore(calls).exists(f"{frail.name}/during")
     calls.close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_driver_that_serves_a_suspended_pool_can_end_and_be_started_again(frail: Frail) -> None:
+    """To give its lease up is a transaction, which has to wait: so the helper is who does it."""
+    pool = PoolSettings("frail", dataset=f"{frail.name}/csi")
+    first = OpenZfs(SystemRunner(), SystemClock(), owner="first")
+    first.create(pool.dataset)
+    served = first.serve(pool)
+    frail.fail()
+    with pytest.raises(PoolSuspendedError):
+        served.create(NewDataset("v/during", MIB))
+    begin_s = time.monotonic()
+    first.close()
+    assert time.monotonic() - begin_s < END_S
+    frail.repair()
+    second = OpenZfs(SystemRunner(), SystemClock(), owner="second")
+    assert second.serve(pool).pool_id == served.pool_id
+    second.close()

@@ -1,13 +1,15 @@
 """Creations that a power cut ended half-way: a dataset is there, and its record is not.
 
 The kernel makes a dataset in one transaction and sets its properties in later ones, and no channel
-program can make a dataset.  So a repeated creation finishes one that is as new.
+program can make a dataset.  So a repeated creation finishes one that is as new, or makes it anew.
 """
 
 import logging
 
 from csi_zfs.datasets.api import Dataset, DatasetExistsError, DatasetKind
+from csi_zfs.datasets.names import split_snapshot
 from csi_zfs.zfs.engine import Engine, size_properties, volblocksize_bytes_of
+from csi_zfs.zfs.giving_back import giving_back_with
 from csi_zfs.zfs.lzc import ProgramValue
 from csi_zfs.zfs.properties import mutable_properties
 from csi_zfs.zfs.records import DATASET_PROPERTY, encode_dataset
@@ -51,6 +53,18 @@ def discard_unfinished(engine: Engine, dataset: Dataset) -> None:
         arguments["volsize"] = dataset.size_bytes
     engine.home.change("discard", dataset.name, **arguments)
     log.warning("%s was made half when the machine stopped, and is made anew", dataset.name)
+
+
+def discard_unfinished_clone(engine: Engine, clone: Dataset) -> None:
+    """Destroy a clone of this name and of the same dataset, without a record and never written to.
+
+    Raises `DatasetExistsError` for anything else that has the name.
+    """
+    source = engine.home.full(split_snapshot(clone.origin)[0])
+    # A copy of a live dataset has a hidden snapshot, which goes along.
+    with giving_back_with(engine, engine.objects.dataset(clone.name).origin):
+        engine.home.change("discard_clone", clone.name, property=DATASET_PROPERTY, source=source)
+    log.warning("%s was cloned half when the machine stopped, and is cloned anew", clone.name)
 
 
 def _native_of(engine: Engine, dataset: Dataset) -> dict[str, str]:

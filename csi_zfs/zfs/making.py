@@ -23,7 +23,11 @@ from csi_zfs.datasets.keys import WrappingKey
 from csi_zfs.datasets.names import deferred_snapshot_leaf, snapshot_of, split_snapshot
 from csi_zfs.domain.sizes import format_size
 from csi_zfs.zfs.engine import Engine, new_uid, size_properties
-from csi_zfs.zfs.finishing import discard_unfinished, finish_creation
+from csi_zfs.zfs.finishing import (
+    discard_unfinished,
+    discard_unfinished_clone,
+    finish_creation,
+)
 from csi_zfs.zfs.keys import OF_NEW_ROOTS
 from csi_zfs.zfs.lzc import LzcError, Properties
 from csi_zfs.zfs.properties import (
@@ -137,6 +141,14 @@ def _clone_of_live(
 
 
 def _make(engine: Engine, clone: _Clone) -> None:
+    try:
+        _clone_origin(engine, clone)
+    except DatasetExistsError:
+        discard_unfinished_clone(engine, clone.dataset)
+        _clone_origin(engine, clone)
+
+
+def _clone_origin(engine: Engine, clone: _Clone) -> None:
     dataset = clone.dataset
     name, origin = engine.home.full(dataset.name), engine.home.full(dataset.origin)
     properties = {**clone.native, **encode_dataset(dataset)}

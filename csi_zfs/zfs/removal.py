@@ -1,9 +1,5 @@
 """Destroying datasets and snapshots: exactly one, by name and uid, never below or beside it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-from csi_zfs.datasets.admission import Claim
 from csi_zfs.datasets.api import (
     Dataset,
     DatasetBusyError,
@@ -15,6 +11,7 @@ from csi_zfs.datasets.api import (
 from csi_zfs.datasets.names import is_tombstone
 from csi_zfs.zfs.closing import when_closed
 from csi_zfs.zfs.engine import Engine
+from csi_zfs.zfs.giving_back import giving_back, giving_back_with
 from csi_zfs.zfs.records import DATASET_PROPERTY, SNAPSHOT_PROPERTY
 from csi_zfs.zfs.retirement import empty
 
@@ -28,7 +25,7 @@ def destroy(engine: Engine, name: str, *, uid: str) -> None:
         engine.home.change("destroy", name, property=DATASET_PROPERTY, record=record)
 
     try:
-        with _giving_back_with(engine, dataset.origin):
+        with giving_back_with(engine, dataset.origin):
             when_closed(engine.clock, attempt)
     except HasDependentsError:
         if is_tombstone(name):
@@ -41,7 +38,7 @@ def destroy_snapshot(engine: Engine, name: str, *, uid: str, is_deferred: bool) 
     """See `DatasetManager.destroy_snapshot`."""
     snapshot, record = _snapshot_and_record(engine, name)
     _require_same(snapshot, record, uid)
-    with _giving_back(engine, name, engine.claim_of(snapshot)):
+    with giving_back(engine, name, engine.claim_of(snapshot)):
         try:
             engine.home.change(
                 "destroy_snapshot",
@@ -80,32 +77,8 @@ def hold(engine: Engine, name: str, tag: str) -> None:
 def release(engine: Engine, name: str, tag: str) -> None:
     """See `DatasetManager.release`; the last release of a deferred snapshot destroys it."""
     if tag in engine.objects.snapshot(name).holds:
-        with _giving_back_with(engine, name), engine.home.calling(name):
+        with giving_back_with(engine, name), engine.home.calling(name):
             engine.home.core.release(engine.home.full(name), tag)
-
-
-@contextmanager
-def _giving_back_with(engine: Engine, snapshot_name: str) -> Iterator[None]:
-    """Give back what was promised to a snapshot if it goes in the block, which may be deferred."""
-    with _giving_back(engine, snapshot_name, _claim_of_snapshot(engine, snapshot_name)):
-        yield
-
-
-@contextmanager
-def _giving_back(engine: Engine, snapshot_name: str, claim: Claim) -> Iterator[None]:
-    """As above, of a snapshot that was read already."""
-    yield
-    if claim != Claim() and _claim_of_snapshot(engine, snapshot_name) == Claim():
-        engine.ledger.give_back(claim)
-
-
-def _claim_of_snapshot(engine: Engine, name: str) -> Claim:
-    if not name:
-        return Claim()
-    try:
-        return engine.claim_of(engine.objects.snapshot(name))
-    except DatasetNotFoundError:
-        return Claim()
 
 
 def _dataset_and_record(engine: Engine, name: str) -> tuple[Dataset, str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from csi_zfs.datasets.api import DatasetExistsError, DatasetKind, NewDataset
+from csi_zfs.datasets.api import DatasetExistsError, DatasetKind, NewDataset, NewSnapshot
 from csi_zfs.datasets.keys import WrappingKey
 from csi_zfs.domain.sizes import MIB
 from csi_zfs.zfs.binding import DirectLibzfsCore
@@ -85,6 +85,24 @@ def test_zvol_that_was_made_by_hand_stays_as_it_is(
     assert list(manager.list()) == []
     source = run("zfs", "get", "-Hp", "-o", "source", "compression", f"{parent}/v/a").strip()
     assert source != "local"
+
+
+@pytest.mark.expected_logs("is cloned anew")
+@pytest.mark.parametrize("kind", DatasetKind)
+def test_clone_that_was_cut_short_is_made_anew(
+    manager: LibzfsCoreDatasets, parent: str, kind: DatasetKind
+) -> None:
+    """rules.md B1: of a snapshot, and of a live dataset, through another hidden snapshot."""
+    source = manager.create(NewDataset("v/source", 8 * MIB, kind=kind))
+    manager.snapshot([NewSnapshot("v/source@s")])
+    for origin in ("v/source@s", "v/source"):
+        DirectLibzfsCore().clone(f"{parent}/v/a", f"{parent}/v/source@s", {})
+        run("udevadm", "settle")
+        made = manager.clone(origin, NewDataset("v/a", 16 * MIB, kind=kind))
+        assert {one.name for one in manager.list()} == {"v/a", "v/source"}
+        run("udevadm", "settle")
+        manager.destroy("v/a", uid=made.uid)
+    assert manager.get("v/source") == source
 
 
 LOCKED = NewDataset(

@@ -1,11 +1,14 @@
 """The vdevs with parity, read from what OpenZFS 2.3.2 printed about such pools."""
 
 import json
+from pathlib import Path
 
 import pytest
 
+from csi_zfs.datasets.api import PoolUnavailableError
 from csi_zfs.zfs.reservation import ParityVdev
-from csi_zfs.zfs.vdevs import parse_vdevs
+from csi_zfs.zfs.vdevs import parity_vdevs, parse_vdevs
+from tests.support.zfs_fake_pools import FakeZfs
 
 
 def status_of(groups: dict[str, dict[str, object]]) -> str:
@@ -68,3 +71,24 @@ def test_parse_vdevs_takes_the_largest_sector_of_the_disks() -> None:
     shown = "raidz1-0\t9\n/tmp/vd1\t9\n/tmp/vd2\t13\n/tmp/vd3\t9\n"
     [vdev] = parse_vdevs(status_of({"vdevs": RAIDZ}), shown, "tank")
     assert vdev.ashift == 13
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        ("", ""),
+        ("no json", ""),
+        ("[]", ""),
+        ('{"pools": {}}', ""),
+        (status_of({"vdevs": RAIDZ}), "/tmp/vd1\ttwelve"),
+        (status_of({"vdevs": RAIDZ}), "no columns"),
+    ],
+)
+def test_what_zpool_says_in_another_way_makes_the_pool_unavailable(status: str, told: str) -> None:
+    with pytest.raises(PoolUnavailableError, match="tank"):
+        parse_vdevs(status, told, "tank")
+
+
+def test_zpool_that_fails_makes_the_pool_unavailable(tmp_path: Path) -> None:
+    with pytest.raises(PoolUnavailableError, match="nopool"):
+        parity_vdevs(FakeZfs.in_directory(tmp_path).commands, "nopool")

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from csi_zfs.mount.mountinfo import load_mountinfo
@@ -19,13 +19,13 @@ _CHANGING = (
 )
 
 
-def seen_of(driver: RealDriver, token: str) -> list[str]:
-    """What is on the pool, on the node and in the driver's mind.
+def seen_of(driver: RealDriver, token: str, on_pool: Iterable[str]) -> list[str]:
+    """What is on the pool, as its lines tell, on the node and in the driver's mind.
 
     `token` is what all names of a round begin with; names, ids and times are taken out.
     """
     lines = [
-        *_on_pool(driver.paths.pool / "mnt"),
+        *on_pool,
         *_on_node(driver.paths.root),
         *_below(driver.paths.kubelet_dir),
         *_remembered(driver.paths.state_dir),
@@ -41,8 +41,9 @@ def _plain(line: str, token: str) -> str:
     return line
 
 
-def _on_pool(root: Path) -> Iterator[str]:
+def on_embedded_pool(driver: RealDriver) -> Iterator[str]:
     """Each file with what it holds: all of a record, the beginning of an image."""
+    root = driver.paths.pool / "mnt"
     for path in root.rglob("*"):
         if path.is_dir():
             yield f"pool: {path.relative_to(root)}"

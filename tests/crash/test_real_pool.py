@@ -6,15 +6,14 @@ rules.md B1: the new driver on the same pool, called again, ends where an undist
 from collections.abc import Iterator
 from pathlib import Path
 
-import grpc
 import pytest
 
 from e2e.demo.writers import CounterWriter, are_of_one_instant, read_counter
-from tests.crash.real_scene import LARGER_XFS_BYTES, XFS_BYTES, Kept, RealScene
+from tests.crash.real_rounds import CRASHING, Rounds, kept_in_use
+from tests.crash.real_scene import LARGER_XFS_BYTES, XFS_BYTES, Kept
 from tests.crash.real_workflows import REAL_WORKFLOWS, RealWorkflow
-from tests.crash.real_world import seen_of
-from tests.support.crashing_driver import Plan
-from tests.support.csi_messages import block_capability, from_snapshot, mount_capability
+from tests.crash.real_world import on_embedded_pool, seen_of
+from tests.support.csi_messages import from_snapshot, mount_capability
 from tests.support.files import Stop
 from tests.support.leftovers import scratch_directory
 from tests.support.orchestrator import Orchestrator
@@ -22,8 +21,6 @@ from tests.support.process import RealDriver, real_driver
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
-CRASHING = "tests.support.crashing_driver"
-KILLED = -9
 CHECKOUT = Path(__file__).parents[2]
 
 
@@ -40,64 +37,7 @@ def fixture_driver() -> Iterator[RealDriver]:
 @pytest.fixture(name="kept")
 def fixture_kept(driver: RealDriver) -> Kept:
     """Two volumes that are in use while the driver dies, again and again."""
-    orchestrator = Orchestrator(driver.client, driver.paths.kubelet_dir)
-    ids = {}
-    for name, capability in (("kept-fs", mount_capability()), ("kept-block", block_capability())):
-        ids[name] = driver.client.create_volume(name, capability=capability).volume_id
-        published = orchestrator.publish(name, ids[name], capability)
-    (orchestrator.published["kept-fs"].target_path / "file").write_text("kept")
-    published.target_path.write_bytes(b"kept")
-    return Kept(ids["kept-fs"], ids["kept-block"])
-
-
-class Rounds:
-    """Rounds of one workflow, each with names of its own, on one driver."""
-
-    def __init__(self, workflow: RealWorkflow, driver: RealDriver, kept: Kept) -> None:
-        self.workflow = workflow
-        self.driver = driver
-        self.kept = kept
-        self.plan = Plan(driver.paths.config)
-        self.before = self.seen("nothing")
-
-    def undisturbed(self) -> tuple[list[str], list[str]]:
-        """The effects of the call, and what it leaves."""
-        scene = self._begin("undisturbed")
-        self.plan.make()
-        self.workflow.call(scene)
-        effects = self.plan.drop()
-        seen = self.seen(scene.token)
-        self._undo(scene)
-        return effects, seen
-
-    def disturbed(self, number: int, stop: Stop) -> list[str]:
-        """What a call leaves that is cut short there, and repeated with another driver."""
-        scene = self._begin(f"{stop.name.lower()}-{number}")
-        self.plan.make(number, stop)
-        with pytest.raises(grpc.RpcError):
-            self.workflow.call(scene)
-        assert self.driver.wait() == KILLED
-        assert len(self.plan.drop()) == number + 1
-        self.driver.start(module=CRASHING)
-        self.workflow.call(scene)
-        seen = self.seen(scene.token)
-        self._undo(scene)
-        return seen
-
-    def _begin(self, token: str) -> RealScene:
-        scene = RealScene(self.driver, token, self.kept)
-        for step in self.workflow.given:
-            step(scene)
-        return scene
-
-    def _undo(self, scene: RealScene) -> None:
-        for step in self.workflow.undo:
-            step(scene)
-        assert self.seen(scene.token) == self.before
-
-    def seen(self, token: str) -> list[str]:
-        """What there is now."""
-        return seen_of(self.driver, token)
+    return kept_in_use(driver)
 
 
 @pytest.mark.timeout(180)
@@ -107,7 +47,7 @@ def test_call_cut_short_by_sigkill_and_repeated_ends_as_undisturbed(
 ) -> None:
     driver.stop()
     driver.start(module=CRASHING)
-    rounds = Rounds(workflow, driver, kept)
+    rounds = Rounds(workflow, driver, kept, on_embedded_pool)
     effects, undisturbed = rounds.undisturbed()
     assert effects
     for number in workflow.sample(len(effects)):
@@ -149,4 +89,5 @@ def test_workload_writes_on_while_driver_is_killed_and_every_call_works_after_it
     orchestrator.unpublish(again)
     client.delete_volume(restored.volume_id)
     client.delete_snapshot(snapshot.snapshot_id)
-    assert "written" not in "".join(seen_of(driver, "<no token>"))
+    left = seen_of(driver, "<no token>", on_embedded_pool(driver))
+    assert "written" not in "".join(left)

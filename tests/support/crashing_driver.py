@@ -59,13 +59,16 @@ class PlannedEffects(Effects):
         """Follow this plan."""
         super().__init__()
         self._plan = plan
+        self._followed: tuple[int, Stop] | None = None
 
     @contextmanager
     def around(self, verb: str, what: str) -> Iterator[None]:
         """Do one effect in the block."""
         planned = self._plan.read()
-        if planned is None:
+        if planned != self._followed:
             self.done.clear()
+            self._followed = planned
+        if planned is None:
             yield
             return
         self.stop_at, self.stop = planned

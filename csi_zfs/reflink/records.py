@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from csi_zfs.datasets.api import Dataset, DatasetKind, DatasetSnapshot, RecordCorruptError
-from csi_zfs.reflink.sealed import SealedFields, seal
+from csi_zfs.datasets.fields import RecordFields
+from csi_zfs.reflink.sealed import seal, sealed_fields
 
 _DATASET_KEYS = frozenset(
     {"uid", "kind", "size_bytes", "is_thick", "created_ns", "user_properties"}
@@ -39,7 +40,7 @@ def encode_snapshot(snapshot: DatasetSnapshot) -> bytes:
 
 def parse_dataset(data: bytes, *, name: str, path: Path | str) -> Dataset:
     """Read the record of the dataset called `name`; raises `RecordCorruptError`, naming `path`."""
-    fields = SealedFields(data, path=path, keys=_DATASET_KEYS)
+    fields = sealed_fields(data, path=path, keys=_DATASET_KEYS)
     return Dataset(
         name=name,
         uid=fields.hex16("uid"),
@@ -53,7 +54,7 @@ def parse_dataset(data: bytes, *, name: str, path: Path | str) -> Dataset:
 
 def parse_snapshot(data: bytes, *, name: str, path: Path | str) -> DatasetSnapshot:
     """Read the record of the snapshot called `name`; raises `RecordCorruptError`, naming `path`."""
-    fields = SealedFields(data, path=path, keys=_SNAPSHOT_KEYS)
+    fields = sealed_fields(data, path=path, keys=_SNAPSHOT_KEYS)
     return DatasetSnapshot(
         name=name,
         uid=fields.hex16("uid"),
@@ -74,7 +75,7 @@ def encode_pool(*, pool_id: str, created_ns: int) -> bytes:
 
 def parse_pool_id(data: bytes, *, path: Path | str) -> str:
     """The pool's id from its `pool.json`; raises `RecordCorruptError`, naming `path`."""
-    return SealedFields(data, path=path, keys=_POOL_KEYS).hex16("pool_id")
+    return sealed_fields(data, path=path, keys=_POOL_KEYS).hex16("pool_id")
 
 
 def encode_journal(moves: Sequence[Move]) -> bytes:
@@ -89,11 +90,18 @@ def encode_journal(moves: Sequence[Move]) -> bytes:
 
 def parse_journal(data: bytes, *, path: Path | str) -> list[Move]:
     """The moves in a journal; raises `RecordCorruptError`, naming `path`."""
-    fields = SealedFields(data, path=path, keys=_JOURNAL_KEYS)
+    fields = sealed_fields(data, path=path, keys=_JOURNAL_KEYS)
     uids, snapshot_names = fields.hex16s("uids"), fields.texts("snapshot_names")
     if len(uids) != len(snapshot_names):
         raise RecordCorruptError(f"{path} cannot be read: it has not one name for each uid")
     return [Move(uid, name) for uid, name in zip(uids, snapshot_names, strict=True)]
+
+
+def _kind_in(fields: RecordFields, path: Path | str) -> DatasetKind:
+    kind = fields.kind("kind")
+    if kind is not DatasetKind.ZVOL:
+        raise RecordCorruptError(f"{path} cannot be read: its kind {kind} is none of this engine")
+    return kind
 
 
 def _fields_of(entry: Dataset | DatasetSnapshot) -> dict[str, object]:
@@ -105,10 +113,3 @@ def _fields_of(entry: Dataset | DatasetSnapshot) -> dict[str, object]:
         "created_ns": entry.created_ns,
         "user_properties": dict(entry.user_properties),
     }
-
-
-def _kind_in(fields: SealedFields, path: Path | str) -> DatasetKind:
-    kind = fields.text("kind")
-    if kind != DatasetKind.ZVOL:
-        raise RecordCorruptError(f"{path} cannot be read: its kind {kind[:32]!r} is unknown")
-    return DatasetKind.ZVOL

@@ -16,12 +16,11 @@ from types import MappingProxyType
 
 from csi_zfs.datasets.api import (
     Dataset,
-    DatasetKind,
     DatasetSnapshot,
     RecordCorruptError,
     RecordTooLargeError,
 )
-from csi_zfs.domain.ids import HEX16_PATTERN
+from csi_zfs.datasets.fields import RecordFields
 from csi_zfs.system.digest import hex_digest_of
 
 DATASET_PROPERTY = "io.csi-zfs:dataset"
@@ -38,8 +37,6 @@ _HEADER = re.compile(rf"{_VERSION} (?P<count>[0-9]{{2}}) (?P<digest>[0-9a-f]{{64
 _HEADER_BYTES = len(_VERSION) + 1 + 2 + 1 + 64 + 1
 
 _NO_PARTS: Mapping[str, str] = MappingProxyType({})
-_HEX16 = re.compile(HEX16_PATTERN, re.ASCII)
-_KINDS = {kind.value: kind for kind in DatasetKind}
 _SNAPSHOT_KEYS = frozenset(
     {"uid", "kind", "size_bytes", "is_thick", "created_ns", "user_properties"}
 )
@@ -76,7 +73,7 @@ def parse_dataset(first: str, further: Mapping[str, str] = _NO_PARTS, *, name: s
 
     `further` has what `further_properties` names.  Raises `RecordCorruptError`.
     """
-    fields = _Fields(_joined(first, further, DATASET_PROPERTY, name=name), name, _DATASET_KEYS)
+    fields = _fields_in(_joined(first, further, DATASET_PROPERTY, name=name), name, _DATASET_KEYS)
     return Dataset(
         name=name,
         uid=fields.hex16("uid"),
@@ -94,7 +91,7 @@ def parse_snapshot(
     first: str, further: Mapping[str, str] = _NO_PARTS, *, name: str
 ) -> DatasetSnapshot:
     """Read the record of the snapshot called `name`, without holds; see `parse_dataset`."""
-    fields = _Fields(_joined(first, further, SNAPSHOT_PROPERTY, name=name), name, _SNAPSHOT_KEYS)
+    fields = _fields_in(_joined(first, further, SNAPSHOT_PROPERTY, name=name), name, _SNAPSHOT_KEYS)
     return DatasetSnapshot(
         name=name,
         uid=fields.hex16("uid"),
@@ -106,56 +103,15 @@ def parse_snapshot(
     )
 
 
-class _Fields:
-    """The fields of a record; every method raises `RecordCorruptError`, naming the object."""
+def _fields_in(line: str, name: str, keys: frozenset[str]) -> RecordFields:
+    def corrupt(why: str) -> RecordCorruptError:
+        return _corrupt(name, why)
 
-    def __init__(self, line: str, name: str, keys: frozenset[str]) -> None:
-        """Check that exactly `keys` are there."""
-        self._name = name
-        try:
-            fields = json.loads(line)
-        except (ValueError, RecursionError) as exc:
-            raise _corrupt(name, "it is not JSON") from exc
-        if not isinstance(fields, dict) or fields.keys() != keys:
-            raise _corrupt(name, f"its fields are not {', '.join(sorted(keys))}")
-        self._fields: dict[str, object] = fields
-
-    def hex16(self, key: str) -> str:
-        value = self._fields[key]
-        if not isinstance(value, str) or _HEX16.fullmatch(value) is None:
-            raise self._wrong(key)
-        return value
-
-    def kind(self, key: str) -> DatasetKind:
-        value = self._fields[key]
-        kind = _KINDS.get(value) if isinstance(value, str) else None
-        if kind is None:
-            raise self._wrong(key)
-        return kind
-
-    def number(self, key: str) -> int:
-        value = self._fields[key]
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise self._wrong(key)
-        return value
-
-    def flag(self, key: str) -> bool:
-        value = self._fields[key]
-        if not isinstance(value, bool):
-            raise self._wrong(key)
-        return value
-
-    def text_map(self, key: str) -> dict[str, str]:
-        value = self._fields[key]
-        if not isinstance(value, dict):
-            raise self._wrong(key)
-        texts = {name: item for name, item in value.items() if isinstance(item, str)}
-        if len(texts) != len(value):
-            raise self._wrong(key)
-        return texts
-
-    def _wrong(self, key: str) -> RecordCorruptError:
-        return _corrupt(self._name, f"its field {key} is wrong")
+    try:
+        fields = json.loads(line)
+    except (ValueError, RecursionError) as exc:
+        raise corrupt("it is not JSON") from exc
+    return RecordFields(fields, keys=keys, corrupt=corrupt)
 
 
 def _fields_of(entry: Dataset | DatasetSnapshot) -> dict[str, object]:

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from csi_zfs.datasets.api import RecordCorruptError, RecordTooLargeError
+from csi_zfs.datasets.fields import RecordFields
 from csi_zfs.reflink import sealed
-from csi_zfs.reflink.sealed import SealedFields, seal
+from csi_zfs.reflink.sealed import seal, sealed_fields
 from csi_zfs.system.digest import hex_digest_of
 
 FIELDS: dict[str, object] = {
@@ -23,8 +24,8 @@ PATH = "/pool/v/a/record.json"
 WRONG_VALUES: list[object] = [None, 1.5, "x" * 16, "0123456789ABCDEF", -1, [1], {"k": 1}, {}, 3]
 
 
-def fields_of(values: dict[str, object]) -> SealedFields:
-    return SealedFields(seal(values), path=PATH, keys=frozenset(values))
+def fields_of(values: dict[str, object]) -> RecordFields:
+    return sealed_fields(seal(values), path=PATH, keys=frozenset(values))
 
 
 def sealed_line(line: bytes) -> bytes:
@@ -54,33 +55,33 @@ def test_sealed_fields_with_any_byte_changed_are_corrupt(position: int, change: 
     data = bytearray(seal(FIELDS))
     data[position] ^= change
     with pytest.raises(RecordCorruptError, match=PATH):
-        SealedFields(bytes(data), path=PATH, keys=frozenset(FIELDS))
+        sealed_fields(bytes(data), path=PATH, keys=frozenset(FIELDS))
 
 
 @given(st.integers(0, len(seal(FIELDS)) - 1))
 def test_sealed_fields_cut_off_anywhere_are_corrupt(length: int) -> None:
     with pytest.raises(RecordCorruptError, match=PATH):
-        SealedFields(seal(FIELDS)[:length], path=PATH, keys=frozenset(FIELDS))
+        sealed_fields(seal(FIELDS)[:length], path=PATH, keys=frozenset(FIELDS))
 
 
 @given(st.binary())
 def test_sealed_fields_of_garbage_are_corrupt(data: bytes) -> None:
     with pytest.raises(RecordCorruptError, match=PATH):
-        SealedFields(data, path=PATH, keys=frozenset())
+        sealed_fields(data, path=PATH, keys=frozenset())
     with pytest.raises(RecordCorruptError, match=PATH):
-        SealedFields(sealed_line(data.replace(b"\n", b"")), path=PATH, keys=frozenset())
+        sealed_fields(sealed_line(data.replace(b"\n", b"")), path=PATH, keys=frozenset())
 
 
 @pytest.mark.parametrize("line", [b"[]", b"7", b"{", b"", b"\xff", b'{"version":2}', b"{}"])
 def test_sealed_fields_of_another_form_are_corrupt(line: bytes) -> None:
     with pytest.raises(RecordCorruptError, match=PATH):
-        SealedFields(sealed_line(line), path=PATH, keys=frozenset())
+        sealed_fields(sealed_line(line), path=PATH, keys=frozenset())
 
 
 @pytest.mark.parametrize("keys", [set(FIELDS) | {"more"}, set(FIELDS) - {"map"}, set[str]()])
 def test_sealed_fields_with_other_keys_than_asked_for_are_corrupt(keys: set[str]) -> None:
     with pytest.raises(RecordCorruptError, match="fields"):
-        SealedFields(seal(FIELDS), path=PATH, keys=frozenset(keys))
+        sealed_fields(seal(FIELDS), path=PATH, keys=frozenset(keys))
 
 
 @pytest.mark.parametrize(

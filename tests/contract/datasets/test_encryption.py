@@ -19,7 +19,7 @@ from csi_zfs.datasets.keys import (
 from csi_zfs.datasets.names import split_snapshot, tombstone_of
 from csi_zfs.domain.errors import InvalidRequestError
 from tests.contract.datasets.deletion import delete
-from tests.contract.datasets.test_deletion_orders import SOME_ORDERS, Family, content_of
+from tests.contract.datasets.test_deletion_orders import NAMED_ORDERS, Family, content_of
 from tests.contract.datasets.world import (
     SIZE_BYTES,
     changes_nothing,
@@ -239,7 +239,7 @@ def test_reopened_pool_knows_the_key_again(pool: PoolUnderTest) -> None:
     pool.manager.keys.unload("v/c")
 
 
-@pytest.mark.parametrize("order", SOME_ORDERS, ids=", ".join)
+@pytest.mark.parametrize("order", NAMED_ORDERS)
 def test_encrypted_deletion_order_leaves_survivors_readable_and_nothing_at_the_end(
     encrypting_pool: PoolUnderTest, order: tuple[str, ...]
 ) -> None:

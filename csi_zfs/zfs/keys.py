@@ -4,10 +4,12 @@ The kernel keeps a key with the *encryption root*: the one dataset of a lineage 
 clone.
 """
 
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from csi_zfs.datasets.keys import KeyNotLoadedError, WrappingKey
+from csi_zfs.datasets.api import DatasetNotFoundError
+from csi_zfs.datasets.keys import KeyNotLoadedError, LineageChangedError, WrappingKey
 from csi_zfs.system.clock import Clock
 from csi_zfs.zfs.closing import when_closed
 from csi_zfs.zfs.errors import KeyLoadedError
@@ -29,8 +31,8 @@ class LineageKeys:
 
     def require(self, name: str, key: WrappingKey) -> None:
         """See `DatasetKeys`."""
-        with self._calling(name):
-            self.home.core.load_key(self._root_of(name), key.raw, is_noop=True)
+        with self._at_root(name) as root:
+            self.home.core.load_key(root, key.raw, is_noop=True)
 
     def is_loaded(self, name: str) -> bool:
         """See `DatasetKeys`."""
@@ -43,26 +45,33 @@ class LineageKeys:
 
     def load(self, name: str, key: WrappingKey) -> None:
         """See `DatasetKeys`."""
-        with suppress(KeyLoadedError), self._calling(name):
-            self.home.core.load_key(self._root_of(name), key.raw)
+        with suppress(KeyLoadedError), self._at_root(name) as root:
+            self.home.core.load_key(root, key.raw)
 
     def unload(self, name: str) -> None:
         """See `DatasetKeys`; waits for what looks at devices that were just closed."""
 
         def attempt() -> None:
-            with self._calling(name):
-                self.home.core.unload_key(self._root_of(name))
+            with self._at_root(name) as root:
+                self.home.core.unload_key(root)
 
         with suppress(KeyNotLoadedError):
             when_closed(self.clock, attempt)
 
     def change(self, name: str, key: WrappingKey) -> None:
         """See `DatasetKeys`."""
-        with self._calling(name):
-            self.home.core.change_key(self._root_of(name), key.raw, _RAW)
+        with self._at_root(name) as root:
+            self.home.core.change_key(root, key.raw, _RAW)
 
-    def _root_of(self, name: str) -> str:
-        return str(self.home.read("key", name)["root"])
-
-    def _calling(self, name: str) -> AbstractContextManager[None]:
-        return self.home.calling(name)
+    @contextmanager
+    def _at_root(self, name: str) -> Iterator[str]:
+        """The whole name of the root; that it is gone says nothing about `name` (rules.md A5)."""
+        root = str(self.home.read("key", name)["root"])
+        try:
+            with self.home.calling(name):
+                yield root
+        except DatasetNotFoundError as exc:
+            if root == self.home.full(name):
+                raise
+            msg = f"{root} is no longer the root of {name}: try again"
+            raise LineageChangedError(msg) from exc

@@ -9,4 +9,8 @@ while origin ~= nil do
   root = string.match(origin, "^[^@]+")
   origin = zfs.get_prop(root, "origin")
 end
-return {outcome = "done", root = root, status = (zfs.get_prop(argv.name, "keystatus"))}
+local status = zfs.get_prop(argv.name, "keystatus")
+if status == nil or is_unreadable(root) then
+  return {outcome = "unreadable"}
+end
+return {outcome = "done", root = root, status = status}

@@ -7,6 +7,7 @@ goes.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 from csi_zfs.datasets.api import (
     NOT_QUIESCED,
@@ -23,10 +24,14 @@ from csi_zfs.datasets.api import (
 from csi_zfs.datasets.names import is_tombstone
 from csi_zfs.domain.model import DataPath, DeviceNode, HealthFinding, NativeFilesystem
 from csi_zfs.zfs import changing, health, making, promotion, removal, retirement, snapshots
+from csi_zfs.zfs.devices import DeviceLateError
 from csi_zfs.zfs.engine import Engine
 from csi_zfs.zfs.keys import LineageKeys
 from csi_zfs.zfs.properties import creation_properties, mutable_properties
 from csi_zfs.zfs.recent import Read
+
+# A device that the kernel makes by itself comes sooner.
+_MOMENT_S = 1.0
 
 FEATURES = Features(
     dependent_clones=True,
@@ -107,7 +112,19 @@ class LibzfsCoreDatasets:
         full_name = self._engine.home.full(name)
         if dataset.kind is DatasetKind.FILESYSTEM:
             return NativeFilesystem(full_name, dataset.size_bytes)
-        return DeviceNode(self._engine.devices.await_device(full_name), dataset.size_bytes)
+        return DeviceNode(self._device_of(dataset, full_name), dataset.size_bytes)
+
+    def _device_of(self, dataset: Dataset, full_name: str) -> Path:
+        devices = self._engine.devices
+        if "encryption" not in dataset.properties:
+            return devices.await_device(full_name)
+        try:
+            return devices.await_device(full_name, wait_s=_MOMENT_S)
+        except DeviceLateError:
+            # With a key the devices of its root and of that one's own clones come.  Those of
+            # clones of clones do not, until their mode is set, be it to what it was.
+            self._engine.native.set(dataset.name, {"volmode": "dev"})
+            return devices.await_device(full_name)
 
     def resize(self, name: str, size_bytes: int) -> Dataset:
         """See `DatasetManager`."""

@@ -63,15 +63,15 @@ class ZvolDevices:
             (path for path in self._guesses(full_name) if self._name_at(path) == full_name), None
         )
 
-    def await_device(self, full_name: str) -> Path:
-        """The device of a zvol that exists; raises `DeviceLateError` after ten seconds."""
-        deadline_s = self._clock.monotonic_s() + _WAIT_S
+    def await_device(self, full_name: str, *, wait_s: float = _WAIT_S) -> Path:
+        """The device of a zvol that exists; raises `DeviceLateError` where it does not come."""
+        deadline_s = self._clock.monotonic_s() + wait_s
         while True:
             path = self.find(full_name)
             if path is not None:
                 return path
             if self._clock.monotonic_s() >= deadline_s:
-                msg = f"{full_name} has no device after {_WAIT_S:g} s: is the module zfs well?"
+                msg = f"{full_name} has no device after {wait_s:g} s: is the module zfs well?"
                 raise DeviceLateError(msg)
             self._clock.wait(_POLL_S)
 

@@ -218,7 +218,11 @@ class FakeZpool:
 def has_device(pool: FakeZpool, dataset: FakeDataset) -> bool:
     """Whether a zvol is to have a device."""
     volmode, _ = pool.inherited(dataset, "volmode") or (0, "")
-    return dataset.kind is DatasetKind.ZVOL and volmode != VOLMODE_NONE and is_readable(dataset)
+    if dataset.kind is not DatasetKind.ZVOL or volmode == VOLMODE_NONE or not is_readable(dataset):
+        return False
+    # With a key those of its root come, and of that one's own clones: of others, when they are set.
+    comes = dataset.origin is None or dataset.origin.dataset.origin is None
+    return comes or not is_encrypted(dataset) or "volmode" in dataset.properties
 
 
 def root_of(dataset: FakeDataset) -> FakeDataset:

@@ -191,6 +191,20 @@ def test_resize_needs_the_key_of_a_zvol(pool: PoolUnderTest) -> None:
     pool.manager.keys.unload("v/a")
 
 
+def test_copy_of_a_copy_is_read_with_the_key_also_after_a_restart_of_the_pool(
+    pool: PoolUnderTest,
+) -> None:
+    """The kernel makes no device of it by itself, as it does for the first and its own clones."""
+    take(pool, "v/c@later")
+    pool.manager.clone("v/c@later", NewDataset("v/second", SIZE_BYTES))
+    for _ in range(2):
+        pool.manager.keys.load("v/second", KEY)
+        assert _read(pool, "v/second") == CONTENT
+        pool.manager.keys.unload("v/second")
+        with pool.away():
+            pass
+
+
 def test_locked_dataset_is_snapshotted_renamed_and_described(pool: PoolUnderTest) -> None:
     manager = pool.manager
     take(pool, "v/c@later")

@@ -115,10 +115,11 @@ class EphemeralVolumes:
     def _find(self, dataset_name: str) -> tuple[DatasetManager, Dataset] | None:
         """Look on every pool; one that is away raises, because the volume may be there."""
         for pool in self.pools:
-            try:
-                return pool, pool.get(dataset_name)
-            except DatasetNotFoundError:
-                continue
+            with suppress(DatasetNotFoundError):
+                dataset = pool.get(dataset_name)
+                # What a power cut left without a record is finished by the next publish.
+                if records.is_our_volume(dataset.user_properties):
+                    return pool, dataset
         self.pools.require_all()
         return None
 

@@ -86,9 +86,8 @@ class VolumeKeys:
                 is_current = self._load(encrypted, secrets)
                 yield
         except BaseException:
-            if not was_loaded:
-                with suppress(CsiZfsError):  # what went wrong is what the caller has to hear
-                    self.forget(encrypted)
+            with suppress(CsiZfsError):  # what went wrong is what the caller has to hear
+                self._forget_after(encrypted, was_loaded=was_loaded)
             raise
         if not is_current:
             self._replace(encrypted, secrets)
@@ -111,7 +110,13 @@ class VolumeKeys:
         was_loaded = encrypted.pool.keys.is_loaded(encrypted.name)
         with self.opening_again(encrypted, secrets):
             yield
-        if not was_loaded:
+        self._forget_after(encrypted, was_loaded=was_loaded)
+
+    def _forget_after(self, encrypted: EncryptedDataset, *, was_loaded: bool) -> None:
+        """Whoever left meanwhile has left the forgetting to us, as we held the lineage."""
+        if was_loaded:
+            self.forget_unused(encrypted)
+        else:
             self.forget(encrypted)
 
     def forget(self, encrypted: EncryptedDataset) -> None:

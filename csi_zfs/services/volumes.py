@@ -268,8 +268,12 @@ class Volumes:
         asked = parse_volume_parameters(parameters)
         pools: Sequence[DatasetManager] = self.pools.matching(asked.pool_pattern)
         minimum_bytes = MINIMUM_BYTES[""]
+        if asked.cipher:
+            pools = [pool for pool in pools if pool.features.encryption]
+            if not pools:
+                return CapacityReport(0, 0, minimum_bytes)
         if capabilities:
-            pools = able_pools(pools, capabilities[0], is_encrypted=bool(asked.cipher))
+            pools = able_pools(pools, capabilities[0])
             disks = [blank_disk(capabilities[0], pool.features) for pool in pools]
             minimum_bytes = max(MINIMUM_BYTES[disk.fs_type] for disk in disks)
         if topology is not None and dict(topology) != dict(self.identity.topology):

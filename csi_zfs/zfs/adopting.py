@@ -114,7 +114,7 @@ def _dataset_of(name: str, kind: DatasetKind, found: Found) -> Dataset:
     is_thick = values["refreservation"] >= size_bytes
     own = {key for key in _kept_of(kind) if found["own"][key] or key == "volblocksize"}
     if is_thick:
-        own.remove("refreservation")
+        own.discard("refreservation")
     texts = {key: _text_of(kind, key, values[key]) for key in sorted(own)}
     return Dataset(
         name=name,

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from csi_zfs.datasets.api import NewDataset
 from csi_zfs.datasets.keys import EncryptionUnsupportedError, wrapping_key_of
+from csi_zfs.datasets.names import ephemeral_of
 from csi_zfs.domain.capabilities import VolumeCapability
 from csi_zfs.domain.ids import EphemeralId, SnapshotId, VolumeId
 from csi_zfs.domain.model import ContentSource, CreateVolumeSpec
@@ -404,10 +406,11 @@ def test_pool_without_encryption_is_passed_over_or_refused(tmp_path: Path) -> No
     node = FakeNode(tmp_path)
     with pytest.raises(EncryptionUnsupportedError, match="OpenZFS"):
         node.volumes.create(spec())
-    with pytest.raises(EncryptionUnsupportedError, match="OpenZFS"):
-        node.volumes.capacity(
-            parameters=ENCRYPTED, capabilities=[mount_capability()], topology=None
+    for capabilities in ([], [mount_capability()]):
+        report = node.volumes.capacity(
+            parameters=ENCRYPTED, capabilities=capabilities, topology=None
         )
+        assert (report.available_bytes, report.maximum_volume_bytes) == (0, 0)
 
 
 def test_delete_needs_no_key(node: FakeNode, volume_id: VolumeId, snapshot_id: SnapshotId) -> None:
@@ -427,3 +430,28 @@ def test_busy_key_is_left_loaded_and_said_so(node: FakeNode, volume_id: VolumeId
     image.is_attached = True  # somebody else mounted it by hand
     node.publishing.unstage(volume_id, unstage_path)
     assert is_loaded(node, volume_id)
+
+
+def test_key_that_somebody_left_to_an_expansion_is_unloaded_by_it(node: FakeNode) -> None:
+    """Who unstages while another call holds the lineage leaves the forgetting to that call."""
+    capability = mount_capability("ext4")
+    first_id = node.volumes.create(spec(capability=capability)).volume_id
+    second_id = node.volumes.create(spec("copy", capability=capability, source=first_id)).volume_id
+    stage(node, second_id, capability)
+
+    def unstage_meanwhile(point: str) -> None:
+        if point == "resize:before":
+            node.effects = lambda _point: None
+            unstage(node, second_id)
+
+    node.effects = unstage_meanwhile
+    node.volumes.expand(first_id, CapacityRange(GIB), secrets(SecretUse.CONTROLLER_EXPAND))
+    assert not is_loaded(node, first_id)
+
+
+def test_inline_volume_without_a_record_does_not_keep_its_pod(node: FakeNode) -> None:
+    """rules.md B5: what a power cut left of its making is not taken for it."""
+    node.pool.create(NewDataset(ephemeral_of(EPHEMERAL_ID), SIZE_BYTES))
+    asked = ephemeral_spec(node.kubelet_dir)
+    node.publishing.unpublish(EphemeralId(EPHEMERAL_ID), asked.target_path)
+    assert node.names() == {ephemeral_of(EPHEMERAL_ID)}

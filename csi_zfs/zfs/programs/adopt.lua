@@ -16,8 +16,4 @@ end
 for _ in zfs.list.children(argv.name) do
   return {outcome = "changed"}
 end
-local errno = set_all(argv.name, argv.properties)
-if errno ~= 0 then
-  return {outcome = "refused", errno = errno}
-end
-return {outcome = "done"}
+return outcome_of(set_all(argv.name, argv.properties))

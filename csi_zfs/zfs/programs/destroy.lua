@@ -11,8 +11,4 @@ end
 for child in zfs.list.children(argv.name) do
   return {outcome = "dependents", name = child}
 end
-local errno = zfs.sync.destroy(argv.name)
-if errno ~= 0 then
-  return {outcome = "refused", errno = errno}
-end
-return {outcome = "done"}
+return outcome_of(zfs.sync.destroy(argv.name))

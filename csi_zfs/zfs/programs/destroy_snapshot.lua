@@ -13,8 +13,4 @@ if not argv.is_deferred then
     return {outcome = "dependents", name = clone}
   end
 end
-local errno = zfs.sync.destroy{argv.name, defer = argv.is_deferred}
-if errno ~= 0 then
-  return {outcome = "refused", errno = errno}
-end
-return {outcome = "done"}
+return outcome_of(zfs.sync.destroy{argv.name, defer = argv.is_deferred})

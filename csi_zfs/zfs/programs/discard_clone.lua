@@ -12,8 +12,4 @@ if record_of(argv.name, argv.property) ~= nil
     or zfs.check.destroy(argv.name) ~= 0 then
   return {outcome = "exists"}
 end
-local errno = zfs.sync.destroy(argv.name)
-if errno ~= 0 then
-  return {outcome = "refused", errno = errno}
-end
-return {outcome = "done"}
+return outcome_of(zfs.sync.destroy(argv.name))

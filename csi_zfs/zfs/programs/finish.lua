@@ -15,8 +15,4 @@ end
 for snapshot in zfs.list.snapshots(argv.name) do
   return {outcome = "exists"}
 end
-local errno = set_all(argv.name, argv.properties)
-if errno ~= 0 then
-  return {outcome = "refused", errno = errno}
-end
-return {outcome = "done"}
+return outcome_of(set_all(argv.name, argv.properties))

@@ -10,8 +10,4 @@ if record_of(argv.name, argv.property) ~= nil
     or zfs.check.destroy(argv.name) ~= 0 then
   return {outcome = "exists"}
 end
-local errno = set_all(argv.name, argv.properties)
-if errno ~= 0 then
-  return {outcome = "refused", errno = errno}
-end
-return {outcome = "done"}
+return outcome_of(set_all(argv.name, argv.properties))

@@ -36,3 +36,11 @@ local function set_all(name, properties)
   end
   return 0
 end
+
+-- What a program returns whose last change had this errno.
+local function outcome_of(errno)
+  if errno ~= 0 then
+    return {outcome = "refused", errno = errno}
+  end
+  return {outcome = "done"}
+end

@@ -11,8 +11,4 @@ end
 if zfs.get_prop(argv.name, "keystatus") == "available" then
   return {outcome = "refused", errno = EBUSY}
 end
-local errno = zfs.sync.promote(argv.name)
-if errno ~= 0 then
-  return {outcome = "refused", errno = errno}
-end
-return {outcome = "done"}
+return outcome_of(zfs.sync.promote(argv.name))

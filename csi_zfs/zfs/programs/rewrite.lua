@@ -5,8 +5,4 @@ end
 if record_of(argv.name, argv.property) ~= argv.record then
   return {outcome = "changed"}
 end
-local errno = set_all(argv.name, argv.properties)
-if errno ~= 0 then
-  return {outcome = "refused", errno = errno}
-end
-return {outcome = "done"}
+return outcome_of(set_all(argv.name, argv.properties))

@@ -4,9 +4,10 @@ A tombstone that stays for its snapshots keeps all that its head had written aft
 them.  Once a clone of that one owns them all, nobody needs the head, and it can be destroyed.
 """
 
-from csi_zfs.datasets.names import InvalidNameError, is_tombstone
+from csi_zfs.datasets.names import is_tombstone
 from csi_zfs.domain.sizes import MIB
 from csi_zfs.zfs.engine import Engine
+from csi_zfs.zfs.names import require_tombstone_name
 from csi_zfs.zfs.records import DATASET_PROPERTY
 
 # Measured on OpenZFS 2.3: a head that nobody wrote to has written nothing, one that was mounted and
@@ -16,7 +17,7 @@ _TRIFLE_BYTES = MIB
 
 def heir_of(engine: Engine, tombstone_name: str) -> str:
     """See `DatasetManager.heir_of`."""
-    _require_tombstone(tombstone_name)
+    require_tombstone_name(tombstone_name)
     found = engine.home.read(
         "heirs", tombstone_name, property=DATASET_PROPERTY, trifle_bytes=_TRIFLE_BYTES
     )
@@ -27,10 +28,5 @@ def heir_of(engine: Engine, tombstone_name: str) -> str:
 
 def promote(engine: Engine, name: str, *, over: str) -> None:
     """See `DatasetManager.promote`; `RecordChangedError` where it is no clone of `over`."""
-    _require_tombstone(over)
+    require_tombstone_name(over)
     engine.home.change("promote", name, over=engine.home.full(over))
-
-
-def _require_tombstone(name: str) -> None:
-    if not is_tombstone(name):
-        raise InvalidNameError(f"{name[:128]!r} is not the name of a tombstone")

@@ -9,18 +9,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from csi_zfs.datasets.api import Dataset, DatasetBusyError, DatasetKind, DatasetNotFoundError
-from csi_zfs.datasets.names import InvalidNameError, is_tombstone
 from csi_zfs.zfs.closing import when_closed
 from csi_zfs.zfs.engine import Engine
 from csi_zfs.zfs.making import require_free
+from csi_zfs.zfs.names import require_tombstone_name
 
 _HIDDEN = {"mountpoint": "none", "readonly": "on"}
 
 
 def retire(engine: Engine, name: str, new_name: str) -> Dataset:
     """See `DatasetManager.retire`: its users go, then the name, then what was reserved."""
-    if not is_tombstone(new_name):
-        raise InvalidNameError(f"{new_name[:128]!r} is not the name of a tombstone")
+    require_tombstone_name(new_name)
     try:
         dataset = engine.objects.dataset(name)
     except DatasetNotFoundError:

@@ -101,15 +101,12 @@ def open_pools(
 
 
 def _copies_in(opened: Mapping[str, DatasetManager]) -> dict[str, SamePoolError]:
-    """Pools with one id, each with why it is not served: nobody can say which of them is meant."""
+    """Pools with one id, each with why it is not served."""
     names_of = defaultdict(list)
     for name, pool in opened.items():
         names_of[pool.pool_id].append(name)
     return {
-        name: SamePoolError(
-            f"pools {' and '.join(names)} have the same id {pool_id}: one is a copy of the other,"
-            " serve only one of them"
-        )
+        name: SamePoolError(names, pool_id)
         for pool_id, names in names_of.items()
         if len(names) > 1
         for name in names

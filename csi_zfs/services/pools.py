@@ -26,6 +26,13 @@ class PoolAwayError(PoolUnavailableError):
 class SamePoolError(PoolUnavailableError):
     """Two pools have one id: one is a copy of the other."""
 
+    def __init__(self, names: Sequence[str], pool_id: str) -> None:
+        """Name them all: nobody can say which of them is meant."""
+        super().__init__(
+            f"pools {' and '.join(names)} have the same id {pool_id}: one is a copy of the other, "
+            "serve only one of them"
+        )
+
 
 class NoSuchPoolError(InvalidRequestError):
     """The parameter `pool` matches no pool of this node."""
@@ -47,11 +54,7 @@ class Pools:
         for manager in managers:
             same = self._by_id.setdefault(manager.pool_id, manager)
             if same is not manager:
-                msg = (
-                    f"pools {same.pool_name} and {manager.pool_name} have the same id "
-                    f"{manager.pool_id}: one is a copy of the other, serve only one of them"
-                )
-                raise SamePoolError(msg)
+                raise SamePoolError((same.pool_name, manager.pool_name), manager.pool_id)
 
     @property
     def away_names(self) -> Sequence[str]:

@@ -2,16 +2,16 @@
 
 from contextlib import ExitStack
 
+from csi_zfs.app.opening import Opener
 from csi_zfs.domain.errors import CsiZfsError
 from csi_zfs.domain.keepers import Explanation
 from csi_zfs.mount.users import Users
+from csi_zfs.reflink.place import Tools
 from csi_zfs.reflink.pools import inspect_pool
 from csi_zfs.services.explaining import Explaining, PoolView
 from csi_zfs.services.node_state import NodeState, VolumeState
 from csi_zfs.settings import PoolSettings, Settings
-from csi_zfs.system.clock import SystemClock
 from csi_zfs.system.files import Files
-from csi_zfs.system.runner import SystemRunner
 from csi_zfs.system.state_files import StateDirectory
 
 
@@ -20,9 +20,10 @@ def explain(settings: Settings, text: str) -> Explanation:
     views: list[PoolView] = []
     away: dict[str, str] = {}
     with ExitStack() as stack:
+        opener = Opener(Tools(), stack)
         for pool in settings.pools:
             try:
-                views.append(_view_of(pool, stack))
+                views.append(_view_of(pool, opener))
             except CsiZfsError as exc:
                 away[pool.name] = str(exc)
         explaining = Explaining(
@@ -31,16 +32,11 @@ def explain(settings: Settings, text: str) -> Explanation:
         return explaining.explain(text)
 
 
-def _view_of(pool: PoolSettings, stack: ExitStack) -> PoolView:
+def _view_of(pool: PoolSettings, opener: Opener) -> PoolView:
     if pool.path is None:
-        # Loaded for such pools alone: it takes a fifth of a command's time.
-        from csi_zfs.app.openzfs import OpenZfs  # noqa: PLC0415
-
-        openzfs = OpenZfs(SystemRunner(), SystemClock())
-        stack.callback(openzfs.close)
-        return openzfs.inspect(pool)
+        return opener.made_openzfs().inspect(pool)
     view = inspect_pool(pool.path, name=pool.name)
-    stack.callback(view.close)
+    opener.stack.callback(view.close)
     return view
 
 

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -9,6 +10,7 @@ from types import ModuleType
 import pytest
 
 from csi_zfs.zfs.binding import DirectLibzfsCore
+from tests.support.process import run_command
 from tests.support.zfs_pools import made_zpool
 
 _MODULE_VERSION = Path("/sys/module/zfs/version")
@@ -42,3 +44,11 @@ def fixture_zpool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     directory = tmp_path_factory.mktemp("zpool")
     with made_zpool(directory, DirectLibzfsCore(), size_bytes=_POOL_BYTES) as zpool:
         yield zpool.name
+
+
+@pytest.fixture(name="dataset")
+def fixture_dataset(zpool: str) -> str:
+    """The parent of a pool that the command has just made."""
+    dataset = f"{zpool}/{uuid.uuid4().hex[:12]}"
+    run_command("pool", "create", "tank", "--dataset", dataset)
+    return dataset

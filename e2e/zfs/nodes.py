@@ -12,13 +12,12 @@ from pathlib import Path
 import grpc
 import pytest
 
-from csi_zfs.app import Engines, build_driver
+from csi_zfs.app import Engines
 from csi_zfs.app.openzfs import OpenZfs
 from csi_zfs.domain.ids import VolumeId
 from csi_zfs.mount.linux import LinuxMounter
 from csi_zfs.rpc.generated import csi_pb2
 from csi_zfs.rpc.metrics import Metrics
-from csi_zfs.rpc.server import CsiServer
 from csi_zfs.settings import PoolSettings, Settings
 from csi_zfs.system.clock import SystemClock
 from csi_zfs.system.files import Files
@@ -28,6 +27,7 @@ from tests.support.commands import run
 from tests.support.csi_client import CsiClient
 from tests.support.leftovers import find_leftovers, scratch_directory
 from tests.support.orchestrator import Orchestrator, PublishedVolume
+from tests.support.served import served_driver
 
 POOL = "tank"
 _READY_S = 30.0
@@ -123,20 +123,8 @@ def served(settings: Settings) -> Iterator[None]:
             state_store=StateDirectory(settings.state_dir, Files()),
             observe_extents=metrics.observe_extents,
         )
-        driver = build_driver(settings, engines)
-        driver.recovery.run()
-        server = CsiServer(
-            driver.services.identity,
-            socket_path=settings.socket_path,
-            kubelet_dir=settings.kubelet_dir,
-            metrics=metrics,
-        )
-        server.serve(driver.services)
-        server.start()
-        try:
+        with served_driver(settings, engines, metrics):
             yield
-        finally:
-            server.stop(grace_s=5)
 
 
 @contextmanager

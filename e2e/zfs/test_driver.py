@@ -2,7 +2,6 @@
 
 import json
 import os
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,14 +45,6 @@ def fixture_paths() -> Iterator[DriverPaths]:
     """Where the driver keeps everything."""
     with scratch_directory("driver-") as root:
         yield DriverPaths(root)
-
-
-@pytest.fixture(name="dataset")
-def fixture_dataset(zpool: str) -> str:
-    """The parent of a pool that the command has just made."""
-    dataset = f"{zpool}/{uuid.uuid4().hex[:12]}"
-    run_command("pool", "create", "tank", "--dataset", dataset)
-    return dataset
 
 
 @pytest.fixture(name="vdev_directory")

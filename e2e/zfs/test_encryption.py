@@ -1,6 +1,5 @@
 """Encrypted volumes through the driver as a process: keys in the kernel, and nowhere else."""
 
-import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -21,7 +20,6 @@ from tests.support.orchestrator import Orchestrator, PublishedVolume
 from tests.support.process import (
     DriverPaths,
     RealDriver,
-    run_command,
     running_driver,
     write_settings,
 )
@@ -31,14 +29,6 @@ KEY, OTHER_KEY = "canary-of-a-key-that-nobody-may-see", "another-canary-of-a-key
 CLASS = {"pool": "tank", "encryption": "on"}
 EXT4, ZFS, BLOCK = mount_capability("ext4"), mount_capability(), block_capability()
 CONTENT = b"something that is known" * 100
-
-
-@pytest.fixture(name="dataset")
-def fixture_dataset(zpool: str) -> str:
-    """The parent of a pool that the command has just made."""
-    dataset = f"{zpool}/{uuid.uuid4().hex[:12]}"
-    run_command("pool", "create", "tank", "--dataset", dataset)
-    return dataset
 
 
 @pytest.fixture(name="driver")

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from csi_zfs.app import Engines, build_driver
+from csi_zfs.app import Engines
 from csi_zfs.mount.linux import LinuxMounter
 from csi_zfs.rpc.metrics import Metrics
-from csi_zfs.rpc.server import CsiServer
 from csi_zfs.settings import PoolSettings, Settings
 from csi_zfs.system.files import Files
 from csi_zfs.system.runner import SystemRunner
@@ -25,6 +24,7 @@ from tests.sanity.skips import EVERYWHERE
 from tests.sanity.suite import CANARY, ENCRYPTED, VARIANTS, Suite, Variant
 from tests.support.commands import run
 from tests.support.leftovers import files_below, scratch_directory
+from tests.support.served import served_driver
 
 BINARY = Path(PROGRAMS_IN_GUEST, "csi-sanity")
 LIMIT_S = 1800
@@ -51,20 +51,8 @@ def served(root: Path, parent: str) -> Iterator[Path]:
         state_store=StateDirectory(settings.state_dir, Files()),
         observe_extents=metrics.observe_extents,
     )
-    driver = build_driver(settings, engines)
-    driver.recovery.run()
-    server = CsiServer(
-        driver.services.identity,
-        socket_path=settings.socket_path,
-        kubelet_dir=settings.kubelet_dir,
-        metrics=metrics,
-    )
-    server.serve(driver.services)
-    server.start()
-    try:
+    with served_driver(settings, engines, metrics):
         yield settings.socket_path
-    finally:
-        server.stop(grace_s=5)
 
 
 @pytest.mark.timeout(LIMIT_S)

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from csi_zfs.app import Engines, build_driver
+from csi_zfs.app import Engines
 from csi_zfs.datasets.api import Features
 from csi_zfs.rpc.metrics import Metrics
-from csi_zfs.rpc.server import CsiServer
 from csi_zfs.settings import PoolSettings, Settings
 from tests.sanity import output
 from tests.sanity.build import CannotBuildError, ensure_binary
@@ -26,6 +25,7 @@ from tests.support.disk import FakeDisk
 from tests.support.leftovers import files_below, scratch_directory
 from tests.support.mounter import FakeMounter
 from tests.support.pool_core import LIKE_NATIVE_OPENZFS, LIKE_OPENZFS, LIKE_REFLINK, FakePool
+from tests.support.served import served_driver
 from tests.support.state_store import MemoryStateStore
 
 BUILD_AND_RUN_LIMIT_S = 1200
@@ -51,20 +51,8 @@ def served_fakes(root: Path, features: Features) -> Iterator[Path]:
         state_store=MemoryStateStore(),
         observe_extents=metrics.observe_extents,
     )
-    driver = build_driver(settings, engines)
-    driver.recovery.run()
-    server = CsiServer(
-        driver.services.identity,
-        socket_path=settings.socket_path,
-        kubelet_dir=settings.kubelet_dir,
-        metrics=metrics,
-    )
-    server.serve(driver.services)
-    server.start()
-    try:
+    with served_driver(settings, engines, metrics):
         yield settings.socket_path
-    finally:
-        server.stop(grace_s=5)
 
 
 @pytest.mark.go

@@ -20,7 +20,13 @@ from csi_zfs.domain.parameters import (
 )
 from csi_zfs.rpc.metrics import METRICS
 from csi_zfs.rpc.status import INTERNAL_MEANING, TABLE
-from csi_zfs.settings import POOL_TABLE, SETTINGS_TABLE, SettingSpec
+from csi_zfs.settings import (
+    AGENT_TABLE,
+    CONTROLLER_TABLE,
+    POOL_TABLE,
+    SETTINGS_TABLE,
+    SettingSpec,
+)
 from docs.rules import PATH as TESTS_PATH
 from docs.rules import readme
 from docs.settings_example import PATH as EXAMPLE_PATH
@@ -59,12 +65,20 @@ Mount flags, of which each file system takes those that it knows: {flags}.
 SETTINGS_PAGE = """\
 # Settings
 
-Read from a TOML or YAML file (`csi-zfs node --config FILE`); an environment variable goes over the
-file. Every mistake is told at once, with its line where possible, and ends with exit code 2.
+Read from a TOML or YAML file (`csi-zfs node --config FILE`, `csi-zfs controller --config FILE`);
+an environment variable goes over the file. Every mistake is told at once, with its line where
+possible, and ends with exit code 2.
 
+## Of a node
 {settings_table}
-## Each of `pools`
-{pools_table}"""
+### Each of `pools`
+{pools_table}
+## Of the controller
+The router of a cluster. What it shares with a node means the same.
+
+{controller_table}
+### Each of `agents`
+{agents_table}"""
 
 
 def documents() -> dict[Path, str]:
@@ -152,6 +166,8 @@ def settings_page() -> str:
     return SETTINGS_PAGE.format(
         settings_table=_settings_table(SETTINGS_TABLE, has_variables=True),
         pools_table=_settings_table(POOL_TABLE, has_variables=False),
+        controller_table=_settings_table(CONTROLLER_TABLE, has_variables=True),
+        agents_table=_settings_table(AGENT_TABLE, has_variables=False),
     )
 
 
@@ -173,6 +189,8 @@ def _settings_table(specs: Sequence[SettingSpec], *, has_variables: bool) -> str
 def _default_of(spec: SettingSpec) -> str:
     if spec.default is None:
         return "required" if spec.is_required else "see meaning"
+    if isinstance(spec.default, bool):
+        return f"`{str(spec.default).lower()}`"
     return f"`{spec.default}`" if spec.default != "" else "empty"
 
 

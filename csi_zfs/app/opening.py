@@ -3,13 +3,14 @@
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from csi_zfs.datasets.api import DatasetManager
 from csi_zfs.domain.errors import CsiZfsError
+from csi_zfs.reflink.creation import PoolExistsError, create_pool
 from csi_zfs.reflink.place import Tools
 from csi_zfs.reflink.pools import open_pool
 from csi_zfs.services.pools import SamePoolError
@@ -56,6 +57,10 @@ class Opener:
         return self.openzfs
 
     def _embedded(self, pool: PoolSettings, path: Path) -> DatasetManager:
+        if pool.create:
+            with suppress(PoolExistsError):
+                create_pool(path, size_bytes=pool.size_bytes, tools=self.tools)
+                log.info("pool %s was made at %s", pool.name, path)
         opened = open_pool(
             path,
             name=pool.name,

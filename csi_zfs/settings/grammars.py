@@ -21,6 +21,11 @@ _LOWER_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _KEY_NAME = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 _ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9.-]+):(?P<port>[0-9]{1,5})", re.ASCII)
 _MAX_PORT = 65535
+_OBJECT_NAME = re.compile(
+    rf"(?P<namespace>(?=[^/]{{1,63}}/){_LOWER_LABEL})"
+    rf"/(?P<name>(?=.{{1,253}}\Z){_LOWER_LABEL}(\.{_LOWER_LABEL})*)",
+    re.ASCII,
+)
 
 
 def _parse_size(value: object) -> int:
@@ -64,6 +69,38 @@ def _parse_address(value: object) -> Address | None:
 
 ADDRESS = Kind("a host and a port such as 127.0.0.1:9808, or '' for none", _parse_address)
 
+
+def _parse_required_address(value: object) -> Address:
+    address = _parse_address(value)
+    if address is None:
+        raise unlike(REQUIRED_ADDRESS.what, "")
+    return address
+
+
+REQUIRED_ADDRESS = Kind("a host and a port such as 10.0.0.7:9809", _parse_required_address)
+
+
+class ObjectName(NamedTuple):
+    """An object of a Kubernetes cluster."""
+
+    namespace: str
+    name: str
+
+
+def _parse_object_name(value: object) -> ObjectName | None:
+    text = require_text(OBJECT_NAME.what, value)
+    if not text:
+        return None
+    match = _OBJECT_NAME.fullmatch(text)
+    if match is None:
+        raise unlike(OBJECT_NAME.what, text)
+    return ObjectName(match["namespace"], match["name"])
+
+
+OBJECT_NAME = Kind(
+    "a namespace and a name such as kube-system/csi-zfs, or '' for none", _parse_object_name
+)
+
 # The lengths and forms are those of csi.proto and of Kubernetes' label keys, the stricter of both.
 DRIVER_NAME = text_like(
     "a domain name of at most 63 characters", rf"(?=.{{1,63}}\Z){_LABEL}(\.{_LABEL})*"
@@ -81,6 +118,10 @@ POOL_NAME = text_like(
     "1 to 63 lower-case letters and digits, with '-' after the first", r"[a-z0-9][a-z0-9-]{0,62}"
 )
 DIRECTORY = absolute_path("the path of a directory", 4095)
+OPTIONAL_DIRECTORY = Kind(
+    f"{DIRECTORY.what}, or '' for none",
+    lambda value: None if value == "" else DIRECTORY.parse(value),
+)
 POOL_PATH = absolute_path("the path of a pool's directory", MAX_POOL_PARENT_BYTES)
 
 _DATASET = re.compile(POOL_PARENT_PATTERN, re.ASCII)

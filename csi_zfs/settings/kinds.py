@@ -133,6 +133,18 @@ def _number_in(text: str) -> object:
     return text  # which `parse` then refuses, with better words
 
 
+def _parse_yes_or_no(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise wrong_type(YES_OR_NO.what, value)
+    return value
+
+
+_WRITTEN_BOOLEANS = {"true": True, "false": False}
+YES_OR_NO = Kind(
+    "true or false", _parse_yes_or_no, from_text=lambda text: _WRITTEN_BOOLEANS.get(text, text)
+)
+
+
 def choice(values: type[ChoiceT]) -> Kind[ChoiceT]:
     """One of the values of an enumeration."""
     by_text = {str(value): value for value in values}

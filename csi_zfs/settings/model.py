@@ -13,13 +13,17 @@ from csi_zfs.settings.grammars import (
     DRIVER_NAME,
     ENDPOINT,
     NODE_ID,
+    OBJECT_NAME,
+    OPTIONAL_DIRECTORY,
     POOL_NAME,
     POOL_PATH,
+    REQUIRED_ADDRESS,
     SIZE,
     TOPOLOGY_KEY,
     Address,
+    ObjectName,
 )
-from csi_zfs.settings.kinds import choice, number, whole_number
+from csi_zfs.settings.kinds import YES_OR_NO, choice, number, whole_number
 from csi_zfs.settings.spec import described, setting, table_of
 
 
@@ -73,6 +77,11 @@ class PoolSettings:
             " `path`; no two pools share one, and none lies below another's.",
         ),
     )
+    create: bool = setting(
+        YES_OR_NO,
+        "Whether an embedded pool that does not exist yet is made when the driver starts.",
+        default=False,
+    )
     thin_ratio: float = setting(
         number(1, 100),
         "How many times the room that thick volumes leave may be promised to thin ones.",
@@ -86,10 +95,9 @@ class PoolSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """Everything that the driver is told at its start."""
+class ServerSettings:
+    """What both roles of the driver are told: to serve a node's pools, and to route to them."""
 
-    pools: tuple[PoolSettings, ...]
     driver_name: str = setting(
         DRIVER_NAME,
         "The name of the driver, as storage classes give it in `provisioner`.",
@@ -101,45 +109,16 @@ class Settings:
         default="unix:///run/csi-zfs/csi.sock",
         key="endpoint",
     )
-    node_id: str = field(
-        default_factory=host_name,
-        metadata=described(
-            NODE_ID,
-            "The name of this node in the cluster. Left out, it is the machine's host name.",
-        ),
-    )
     topology_key: str = setting(
         TOPOLOGY_KEY,
         "The key under which the driver says to the cluster on which node a volume is.",
         default="topology.csi-zfs.io/node",
     )
-    kubelet_dir: Path = setting(
+    tls_dir: Path = setting(
         DIRECTORY,
-        "The kubelet's directory: volumes are mounted below it and nowhere else.",
-        default="/var/lib/kubelet",
-    )
-    state_dir: Path = setting(
-        DIRECTORY,
-        "Where the driver notes what it has mounted; must live exactly as long as the mounts do,"
-        " so below /run.",
-        default="/run/csi-zfs/state",
-    )
-    default_volume_size_bytes: int = setting(
-        SIZE,
-        "The size of a volume for which no size is asked.",
-        default="1Gi",
-        key="default_volume_size",
-    )
-    freeze_limit_s: float = setting(
-        number(0.1, 60),
-        "How many seconds a snapshot may hold back the writers of a volume; one that would take"
-        " longer is given up.",
-        default=10.0,
-    )
-    command_timeout_s: float = setting(
-        number(1, 3600),
-        "After how many seconds a command such as mkfs.xfs is stopped.",
-        default=120.0,
+        "Where ca.crt, tls.crt and tls.key are, by which router and agents know each other; read"
+        " anew when they change.",
+        default="/etc/csi-zfs/tls",
     )
     shutdown_grace_s: float = setting(
         number(0, 3600),
@@ -164,5 +143,96 @@ class Settings:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings(ServerSettings):
+    """Everything that the driver of a node is told at its start."""
+
+    pools: tuple[PoolSettings, ...]
+    node_id: str = field(
+        default_factory=host_name,
+        metadata=described(
+            NODE_ID,
+            "The name of this node in the cluster. Left out, it is the machine's host name.",
+        ),
+    )
+    agent_address: Address | None = setting(
+        ADDRESS,
+        "Where the router of a cluster reaches this node, with TLS on both sides, such as"
+        " 0.0.0.0:9809; empty: nowhere.",
+        default="",
+    )
+    registration_dir: Path | None = setting(
+        OPTIONAL_DIRECTORY,
+        "The directory in which the kubelet looks for drivers, such as"
+        " /var/lib/kubelet/plugins_registry: the driver announces itself there; empty: nowhere.",
+        default="",
+    )
+    kubelet_dir: Path = setting(
+        DIRECTORY,
+        "The kubelet's directory: volumes are mounted below it and nowhere else.",
+        default="/var/lib/kubelet",
+    )
+    state_dir: Path = setting(
+        DIRECTORY,
+        "Where the driver notes what it has mounted; must live exactly as long as the mounts do,"
+        " so below /run.",
+        default="/run/csi-zfs/state",
+    )
+    proc_dir: Path = setting(
+        DIRECTORY,
+        "The kernel's table of processes, in which those are looked up that keep a volume busy; in"
+        " a container the one of the machine.",
+        default="/proc",
+    )
+    default_volume_size_bytes: int = setting(
+        SIZE,
+        "The size of a volume for which no size is asked.",
+        default="1Gi",
+        key="default_volume_size",
+    )
+    freeze_limit_s: float = setting(
+        number(0.1, 60),
+        "How many seconds a snapshot may hold back the writers of a volume; one that would take"
+        " longer is given up.",
+        default=10.0,
+    )
+    command_timeout_s: float = setting(
+        number(1, 3600),
+        "After how many seconds a command such as mkfs.xfs is stopped.",
+        default=120.0,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """One node's driver, for a router that does not look for them in a cluster."""
+
+    node_id: str = field(metadata=described(NODE_ID, "The `node_id` of that driver."))
+    address: Address = field(
+        metadata=described(REQUIRED_ADDRESS, "Its `agent_address`, as the router reaches it.")
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControllerSettings(ServerSettings):
+    """Everything that the router of a cluster is told at its start."""
+
+    agents: tuple[AgentSettings, ...] = ()
+    agents_service: ObjectName | None = setting(
+        OBJECT_NAME,
+        "The headless service, as `namespace/name`, whose endpoints are the drivers of the nodes;"
+        " empty: they are those of `agents`.",
+        default="",
+    )
+    forgotten_config_map: ObjectName | None = setting(
+        OBJECT_NAME,
+        "The ConfigMap, as `namespace/name`, in which `csi-zfs forget` notes the pools that are"
+        " gone for good; empty: none can be forgotten.",
+        default="",
+    )
+
+
 SETTINGS_TABLE = table_of(Settings)
 POOL_TABLE = table_of(PoolSettings)
+CONTROLLER_TABLE = table_of(ControllerSettings)
+AGENT_TABLE = table_of(AgentSettings)

@@ -1,4 +1,4 @@
-"""Where pools may lie: each at one place, and no two at places that touch."""
+"""Where pools and agents may be: each at one place, and no two at places that touch."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -6,6 +6,8 @@ from typing import NamedTuple
 from csi_zfs.settings.document import Keys
 
 POOLS = "pools"
+AGENTS = "agents"
+SERVICE = "agents_service"
 NEEDS = "a name, and a path (an embedded pool) or a dataset (OpenZFS)"
 
 
@@ -26,6 +28,10 @@ def place_mistakes(entry: Mapping[str, object], keys: Keys) -> Iterator[Mistake]
         yield Mistake(
             (*keys, "size"), "is for a pool with a path; a dataset can have a quota: see `zfs set`"
         )
+    if entry.get("create") and "dataset" in entry:
+        yield Mistake(
+            (*keys, "create"), "is for a pool with a path; see `csi-zfs pool create --dataset`"
+        )
 
 
 def shared_mistakes(pools: Sequence[Mapping[str, object]]) -> Iterator[Mistake]:
@@ -34,19 +40,33 @@ def shared_mistakes(pools: Sequence[Mapping[str, object]]) -> Iterator[Mistake]:
     Of one name they could not be told apart; of one place they would destroy each other.
     """
     for attribute in ("name", "path", "dataset"):
-        yield from _repeated(pools, attribute)
+        yield from _repeated(POOLS, pools, attribute)
     yield from _nested(pools)
 
 
-def _repeated(pools: Sequence[Mapping[str, object]], attribute: str) -> Iterator[Mistake]:
+def agent_mistakes(
+    agents: Sequence[Mapping[str, object]], settings: Mapping[str, object]
+) -> Iterator[Mistake]:
+    """What is wrong about the agents of a router as a whole."""
+    if agents and settings.get(SERVICE):
+        yield Mistake((AGENTS,), f"are those of {SERVICE} already: leave one of both out")
+    if not agents and not settings.get(SERVICE):
+        yield Mistake((AGENTS,), f"are missing: name them, or give {SERVICE}")
+    for attribute in ("node_id", "address"):
+        yield from _repeated(AGENTS, agents, attribute)
+
+
+def _repeated(
+    what: str, entries: Sequence[Mapping[str, object]], attribute: str
+) -> Iterator[Mistake]:
     first_of: dict[object, int] = {}
-    for index, pool in enumerate(pools):
-        if attribute in pool:
-            value = pool[attribute]
+    for index, entry in enumerate(entries):
+        if attribute in entry:
+            value = entry[attribute]
             first = first_of.setdefault(value, index)
             if first != index:
-                words = f"{str(value)!r} is that of {POOLS}[{first}] already"
-                yield Mistake((POOLS, index, attribute), words)
+                words = f"{str(value)!r} is that of {what}[{first}] already"
+                yield Mistake((what, index, attribute), words)
 
 
 def _nested(pools: Sequence[Mapping[str, object]]) -> Iterator[Mistake]:

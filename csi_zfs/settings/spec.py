@@ -7,7 +7,7 @@ from typing import TypeVar
 from csi_zfs.settings.kinds import Kind
 
 T = TypeVar("T")
-Written = str | int | float
+Written = str | int | float | bool
 VARIABLE_PREFIX = "CSI_ZFS_"
 _DESCRIPTION = "description"
 

@@ -25,7 +25,7 @@ def test_example_with_every_line_uncommented_says_the_defaults(tmp_path: Path) -
     """Only the node's name and the pool's size have no default to show; a second pool comes."""
     uncommented, count = re.subn(r"^#(?=[a-z\[])", "", example_toml(), flags=re.MULTILINE)
 
-    assert count == 20
+    assert count == 25
     assert load_settings(write(tmp_path, uncommented), {}) == Settings(
         pools=(
             PoolSettings("fast", Path("/srv/csi-zfs/fast"), 100 * GIB),

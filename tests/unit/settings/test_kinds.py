@@ -7,9 +7,21 @@ import pytest
 
 from csi_zfs.domain.errors import InvalidRequestError
 from csi_zfs.domain.sizes import GIB, MAX_BYTES, MIB
-from csi_zfs.settings import POOL_TABLE, SETTINGS_TABLE, Address, PoolSettings, Settings
+from csi_zfs.settings import (
+    AGENT_TABLE,
+    CONTROLLER_TABLE,
+    POOL_TABLE,
+    SETTINGS_TABLE,
+    Address,
+    AgentSettings,
+    ControllerSettings,
+    PoolSettings,
+    Settings,
+)
+from csi_zfs.settings.kinds import YES_OR_NO
 
-SPECS = {spec.key: spec for spec in (*SETTINGS_TABLE, *POOL_TABLE)}
+TABLES = (*SETTINGS_TABLE, *POOL_TABLE, *CONTROLLER_TABLE, *AGENT_TABLE)
+SPECS = {spec.key: spec for spec in TABLES}
 
 
 @pytest.mark.parametrize(
@@ -111,9 +123,11 @@ def test_setting_refuses_a_number_that_python_would_not_even_print(key: str) -> 
 
 
 @pytest.mark.parametrize("key", SPECS)
-@pytest.mark.parametrize("value", [None, True, [], {}, b"a", Path("/a")])
+@pytest.mark.parametrize("value", [None, True, [], {}, b"a", Path("/a"), 1 + 1j])
 def test_setting_refuses_a_value_of_another_type(key: str, value: object) -> None:
     """True is a number to Python, but not to a person."""
+    if SPECS[key].kind is YES_OR_NO and isinstance(value, bool):
+        value = 1  # and 1 is not true
     with pytest.raises(InvalidRequestError, match=r"^must be .*, not "):
         SPECS[key].kind.parse(value)
 
@@ -147,6 +161,9 @@ def test_tables_name_every_field_once() -> None:
     assert sorted([*attributes, "pools"]) == sorted(Settings.__dataclass_fields__)
     assert [spec.attribute for spec in POOL_TABLE] == list(PoolSettings.__dataclass_fields__)
     assert {spec.key for spec in (*SETTINGS_TABLE, *POOL_TABLE) if spec.is_required} == {"name"}
+    router = [spec.attribute for spec in CONTROLLER_TABLE]
+    assert sorted([*router, "agents"]) == sorted(ControllerSettings.__dataclass_fields__)
+    assert [spec.attribute for spec in AGENT_TABLE] == list(AgentSettings.__dataclass_fields__)
 
 
 def test_setting_names_its_variable() -> None:

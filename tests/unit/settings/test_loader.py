@@ -175,7 +175,9 @@ colour = "red"
     assert messages[1] == "there is no such variable; did you mean CSI_ZFS_LOG_FORMAT?"
     assert messages[2] == "must be a whole number from 1 to 256, not text"
     assert messages[3] == "'loud' is not one of debug, info, warning, error"
-    assert messages[5].endswith("there are: name, path, size, dataset, thin_ratio, reserve_percent")
+    assert messages[5].endswith(
+        "there are: name, path, size, dataset, create, thin_ratio, reserve_percent"
+    )
     assert messages[6] == "needs a path (an embedded pool) or a dataset (OpenZFS)"
 
 

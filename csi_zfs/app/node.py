@@ -2,30 +2,31 @@
 
 import logging
 import os
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 
 from csi_zfs.app.opening import Opener, open_pools
+from csi_zfs.app.process import end_at_once, start_logging, start_monitoring, stop_signal
 from csi_zfs.app.wiring import Driver, Engines, build_driver, identity_of
 from csi_zfs.mount.api import Mounter
 from csi_zfs.mount.linux import LinuxMounter
 from csi_zfs.reflink.place import Tools
-from csi_zfs.rpc.interceptors import fields_of_call
+from csi_zfs.rpc.agent_port import AgentPort
+from csi_zfs.rpc.interceptors import Interceptor
 from csi_zfs.rpc.metrics import Metrics
-from csi_zfs.rpc.monitoring import MonitoringServer
+from csi_zfs.rpc.registration import Registration
+from csi_zfs.rpc.roles import AGENT_PORT, NODE_SOCKET, agent_servicers, node_servicers
 from csi_zfs.rpc.server import CsiServer
+from csi_zfs.rpc.services import Services
+from csi_zfs.rpc.tls import TlsDirectory
 from csi_zfs.settings import Settings
 from csi_zfs.settings.environment import host_name
-from csi_zfs.system.logs import LogFormat, configure_logging
 from csi_zfs.system.runner import Runner, SystemRunner
 from csi_zfs.system.state_files import StateDirectory
 
 log = logging.getLogger(__name__)
-CALLS_LEFT_BEHIND = 3
 
 
 def linux_mounter(runner: Runner, root: Path) -> Mounter:
@@ -46,53 +47,79 @@ def serve_node(settings: Settings, machine: Machine | None = None) -> int:
 
     Mounts and loop devices stay as they are at the end: workloads do not notice.
     """
-    configure_logging(
-        LogFormat(settings.log_format),
-        logging.getLevelNamesMapping()[settings.log_level.upper()],
-        fields_of_call=fields_of_call,
-    )
-    stop, metrics = _stop_signal(), Metrics()
-    with (
-        _identified_server(settings, metrics) as server,
-        _recovered_driver(settings, machine or Machine(), metrics) as driver,
-    ):
-        server.serve(driver.services)
+    start_logging(settings)
+    stop, metrics = stop_signal(), Metrics()
+    faces = _Faces(settings, metrics)
+    with faces.identified(), _recovered_driver(settings, machine or Machine(), metrics) as driver:
+        faces.serve(driver.services)
         log.info("ready")
         os.read(stop, 1)
         log.info("stopping")
-        if not server.stop(grace_s=settings.shutdown_grace_s):
-            _end_at_once()
+        if not faces.stop(grace_s=settings.shutdown_grace_s):
+            end_at_once()
     return 0
 
 
-def _end_at_once() -> None:
-    """End the process with calls left behind, as a crash would: an exit waits for their threads."""
-    log.warning("calls did not end within the grace time: the next start finishes their work")
-    logging.shutdown()
-    os._exit(CALLS_LEFT_BEHIND)
+class _Faces:
+    """Where a node is spoken to: by kubelet and sidecars, by the router, by a scrape."""
 
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        identity, interceptor = identity_of(settings), Interceptor(metrics)
+        self._settings = settings
+        self._metrics = metrics
+        self._server = CsiServer(
+            identity,
+            NODE_SOCKET,
+            socket_path=settings.socket_path,
+            interceptor=interceptor,
+            thread_count=settings.rpc_threads,
+        )
+        self._agent_port = AgentPort(
+            identity, AGENT_PORT, interceptor=interceptor, thread_count=settings.rpc_threads
+        )
+        self._registration = (
+            Registration(
+                settings.registration_dir,
+                driver_name=settings.driver_name,
+                csi_socket_path=settings.socket_path,
+                interceptor=interceptor,
+            )
+            if settings.registration_dir
+            else None
+        )
 
-@contextmanager
-def _identified_server(settings: Settings, metrics: Metrics) -> Iterator[CsiServer]:
-    """A server that says who it is, and that it is not ready; stopped if the block fails."""
-    server = CsiServer(
-        identity_of(settings),
-        socket_path=settings.socket_path,
-        kubelet_dir=settings.kubelet_dir,
-        metrics=metrics,
-        thread_count=settings.rpc_threads,
-    )
-    with ExitStack() as stack:
-        if settings.metrics_address is not None:
-            monitoring = MonitoringServer(metrics, is_ready=server.is_ready)
-            monitoring.start(*settings.metrics_address)
-            stack.callback(monitoring.stop)
-        server.start()
-        try:
-            yield server
-        except BaseException:
-            server.stop(grace_s=0)
-            raise
+    @contextmanager
+    def identified(self) -> Iterator[None]:
+        """Say who this is, and that it is not ready; stop everything if the block fails."""
+        with ExitStack() as stack:
+            start_monitoring(self._settings, self._metrics, self._server.is_ready, stack)
+            self._server.start()
+            try:
+                yield
+            except BaseException:
+                self.stop(grace_s=0)
+                raise
+
+    def serve(self, services: Services) -> None:
+        """Answer everybody from now on, and let the kubelet come."""
+        self._server.serve(
+            node_servicers(services, kubelet_dir=self._settings.kubelet_dir),
+            is_ready=services.health.is_ready,
+        )
+        if self._settings.agent_address is not None:
+            self._agent_port.serve(agent_servicers(services))
+            self._agent_port.start(
+                *self._settings.agent_address, TlsDirectory(self._settings.tls_dir)
+            )
+        if self._registration is not None:
+            self._registration.start()
+
+    def stop(self, *, grace_s: float) -> bool:
+        """Stop serving; returns whether all calls have ended."""
+        if self._registration is not None:
+            self._registration.stop()
+        self._agent_port.stop(grace_s=grace_s)
+        return self._server.stop(grace_s=grace_s)
 
 
 @contextmanager
@@ -118,21 +145,3 @@ def _engines(settings: Settings, machine: Machine, metrics: Metrics, stack: Exit
         state_store=StateDirectory(settings.state_dir, machine.tools.files),
         observe_extents=metrics.observe_extents,
     )
-
-
-def _stop_signal() -> int:
-    """A descriptor from which a byte can be read once SIGTERM or SIGINT has come.
-
-    An event set by a handler would not do: handlers run in the main thread only, and a signal that
-    comes just before that thread falls asleep does not wake it.  The byte is written at once.
-    """
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
-    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _leave_it_to_the_byte)
-    return reader
-
-
-def _leave_it_to_the_byte(_number: int, _frame: FrameType | None) -> None:
-    """Without a handler there would be no byte."""

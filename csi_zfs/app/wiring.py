@@ -18,6 +18,7 @@ from csi_zfs.services.health import Health
 from csi_zfs.services.identity import Identity
 from csi_zfs.services.keys import VolumeKeys
 from csi_zfs.services.locks import KeyedLocks
+from csi_zfs.services.named import NamedThings
 from csi_zfs.services.node_state import NodeState, StateStore
 from csi_zfs.services.pools import Pools
 from csi_zfs.services.publishing import Publishing
@@ -64,6 +65,8 @@ def build_driver(settings: Settings, engines: Engines) -> Driver:
         groups=_groups(parts, snapshots),
         publishing=_publishing(parts, detaching),
         health=Health(parts.pools, parts.catalogue, parts.node_state, parts.mounter),
+        pools=parts.pools,
+        named=NamedThings(parts.pools, parts.catalogue, parts.locks),
     )
     recovery = Recovery(
         pools=parts.pools,

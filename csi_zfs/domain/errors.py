@@ -16,6 +16,10 @@ class InvalidRequestError(CsiZfsError):
     """The request can never work as written: correct it."""
 
 
+class AccessDeniedError(CsiZfsError):
+    """Whoever calls may not: present the right certificate."""
+
+
 class NotFoundError(CsiZfsError):
     """The very thing asked for is proved not to exist, on a healthy pool."""
 
@@ -65,6 +69,7 @@ class UnsupportedParameterError(UnsupportedError, InvalidRequestError):
 
 FAMILIES: tuple[type[CsiZfsError], ...] = (
     InvalidRequestError,
+    AccessDeniedError,
     NotFoundError,
     IncompatibleError,
     InUseError,

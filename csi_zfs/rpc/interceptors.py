@@ -48,6 +48,27 @@ def fields_of_call() -> Mapping[str, str]:
     return _current_call.get()
 
 
+def _admit_all(_context: grpc.ServicerContext) -> None:
+    """Whoever reaches a socket that is root's alone may call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """How a server meets its callers.
+
+    Attributes:
+        admit: raises where the peer of a call may not call; a domain error, as handlers do.
+        signature: what goes along with each refusal, so that the caller can tell it from one that
+            its own end of the connection made up.
+    """
+
+    admit: Callable[[grpc.ServicerContext], None] = _admit_all
+    signature: tuple[tuple[str, str], ...] = ()
+
+
+OPEN = Door()
+
+
 class InFlight:
     """Counts what is inside its `with` blocks.  Thread-safe."""
 
@@ -92,10 +113,13 @@ class InterceptedMethod:
     # Under this name gRPC looks for threads that serve the method instead of the server's own.
     experimental_thread_pool: ThreadPoolExecutor | None = None
 
-    def __init__(self, name: str, request_type: type[Message], *, shared: "Interceptor") -> None:
+    def __init__(
+        self, name: str, request_type: type[Message], door: Door, *, shared: "Interceptor"
+    ) -> None:
         self.handler: Handler = _refuse_early
         self._name = name
         self._request_type = request_type
+        self._door = door
         self._log = AccessLog(name)
         self._metrics: MethodMetrics = shared.metrics.of_method(name)
         self._shared = shared
@@ -112,6 +136,8 @@ class InterceptedMethod:
         self._metrics.observe(_OK if failure is None else failure.code.name, seconds)
         self._log.ended(outcome.messages, call, failure=failure, seconds=seconds)
         if failure is not None:
+            if self._door.signature:
+                context.set_trailing_metadata(self._door.signature)
             # Not where errors are caught: to abort is to raise a bare Exception.
             context.abort(failure.code, failure.details)
         return outcome.answer
@@ -120,6 +146,7 @@ class InterceptedMethod:
         request = None
         try:
             _refuse_expired(context)
+            self._door.admit(context)
             request = _parse(self._request_type, data)
             self._log.begun(request, call)
             reply = self.handler(request, context)
@@ -144,9 +171,11 @@ class Interceptor:
         self._numbers = itertools.count(1)
         metrics.watch_in_flight(lambda: self.in_flight.count)
 
-    def intercept(self, name: str, request_type: type[Message]) -> InterceptedMethod:
+    def intercept(
+        self, name: str, request_type: type[Message], door: Door = OPEN
+    ) -> InterceptedMethod:
         """The method with everything around it."""
-        return InterceptedMethod(name, request_type, shared=self)
+        return InterceptedMethod(name, request_type, door, shared=self)
 
     def next_request_id(self) -> str:
         """An id that no other call of any driver process has."""

@@ -2,26 +2,38 @@
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 
 import grpc
+from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
-from csi_zfs.rpc.generated import csi_pb2
-from csi_zfs.rpc.interceptors import InterceptedMethod, Interceptor
+from csi_zfs.rpc.generated import agent_pb2, csi_pb2, pluginregistration_pb2
+from csi_zfs.rpc.interceptors import OPEN, Door, InterceptedMethod, Interceptor
+
+SERVICES: Mapping[str, ServiceDescriptor] = MappingProxyType(
+    {
+        service.name: service
+        for interface in (csi_pb2, agent_pb2, pluginregistration_pb2)
+        for service in interface.DESCRIPTOR.services_by_name.values()
+    }
+)
 
 
 class ServedService:
-    """One service of csi.proto: its calls are refused until there is a servicer.
+    """One service of the interfaces in proto/: its calls are refused until there is a servicer.
 
     A server must know its methods before it starts, and the pools are read after that.
     """
 
-    def __init__(self, service_name: str, servicer_type: type, interceptor: Interceptor) -> None:
-        service = csi_pb2.DESCRIPTOR.services_by_name[service_name]
+    def __init__(
+        self, service_name: str, servicer_type: type, interceptor: Interceptor, door: Door = OPEN
+    ) -> None:
+        service = SERVICES[service_name]
         self._full_name = service.full_name
         self._methods = {
             method.name: interceptor.intercept(
-                f"/{service.full_name}/{method.name}", GetMessageClass(method.input_type)
+                f"/{service.full_name}/{method.name}", GetMessageClass(method.input_type), door
             )
             for method in service.methods
             if method.name in vars(servicer_type)

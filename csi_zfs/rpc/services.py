@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from csi_zfs.services.groups import GroupSnapshots
 from csi_zfs.services.health import Health
 from csi_zfs.services.identity import Identity
+from csi_zfs.services.named import NamedThings
+from csi_zfs.services.pools import Pools
 from csi_zfs.services.publishing import Publishing
 from csi_zfs.services.snapshots import Snapshots
 from csi_zfs.services.volumes import Volumes
@@ -20,3 +22,5 @@ class Services:
     groups: GroupSnapshots
     publishing: Publishing
     health: Health
+    pools: Pools
+    named: NamedThings

@@ -43,6 +43,11 @@ TABLE: Mapping[type[errors.CsiZfsError], Row] = MappingProxyType(
             grpc.StatusCode.INVALID_ARGUMENT,
             "The request can never work as written; the details name the field. Correct it.",
         ),
+        errors.AccessDeniedError: Row(
+            grpc.StatusCode.PERMISSION_DENIED,
+            "The certificate of the caller is not that of a caller who may ask this. Nothing was"
+            " done.",
+        ),
         errors.NotFoundError: Row(
             grpc.StatusCode.NOT_FOUND,
             "What was asked for is proved not to exist. Deletes of such things succeed instead.",
@@ -89,6 +94,9 @@ TABLE: Mapping[type[errors.CsiZfsError], Row] = MappingProxyType(
         ),
     }
 )
+_FAMILIES: Mapping[grpc.StatusCode, type[errors.CsiZfsError]] = MappingProxyType(
+    {TABLE[family].code: family for family in errors.FAMILIES}
+)
 INTERNAL_MEANING = (
     "A bug in the driver; its log has the traceback. Never answered for an expected fault."
 )
@@ -103,6 +111,12 @@ def status_for(exc: BaseException) -> Status:
         if row := TABLE.get(family):
             return Status(row.code, _details_of(str(exc)))
     return Status(grpc.StatusCode.INTERNAL, INTERNAL_DETAILS)
+
+
+def error_of(status: Status) -> errors.CsiZfsError | None:
+    """The error that another driver ended a call with, by its family; None if that was a bug."""
+    family = _FAMILIES.get(status.code)
+    return None if family is None else family(status.details)
 
 
 def _details_of(text: str) -> str:

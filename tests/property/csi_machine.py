@@ -25,8 +25,6 @@ from hypothesis.stateful import (
 
 from csi_zfs.domain.ids import SnapshotId, VolumeId
 from csi_zfs.rpc.generated import csi_pb2
-from csi_zfs.rpc.metrics import Metrics
-from csi_zfs.rpc.server import CsiServer
 from tests.property.csi_calls import Calls
 from tests.property.csi_model import Code, ModelDisk, Outcome
 from tests.property.csi_node_model import NodeModel
@@ -36,6 +34,7 @@ from tests.support.direct_driver import METHODS
 from tests.support.disk import FakeImage
 from tests.support.node import FakeNode
 from tests.support.pool_core import no_effects
+from tests.support.served import new_server, serve
 
 CONTENT_BYTES = 4
 contents = st.binary(min_size=CONTENT_BYTES, max_size=CONTENT_BYTES)
@@ -228,13 +227,8 @@ class DriverMachine(RuleBasedStateMachine):
 
     def _start(self) -> None:
         socket_path = Path(self.directory.name).resolve() / "csi.sock"
-        self.server = CsiServer(
-            self.node.services.identity,
-            socket_path=socket_path,
-            kubelet_dir=self.node.kubelet_dir,
-            metrics=Metrics(),
-        )
-        self.server.serve(self.node.services)
+        self.server = new_server(self.node.services.identity, socket_path)
+        serve(self.server, self.node.services, self.node.kubelet_dir)
         self.server.start()
         self.client = CsiClient(socket_path, timeout_s=LIMIT_S)
         assert self.client.is_ready(within_s=LIMIT_S)

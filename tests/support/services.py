@@ -32,10 +32,12 @@ from csi_zfs.domain.secrets import Secrets
 from csi_zfs.domain.sizes import GIB, MIB, CapacityRange
 from csi_zfs.rpc.services import Services
 from csi_zfs.services.identity import Identity
+from csi_zfs.services.pools import Pools
 
 if TYPE_CHECKING:
     from csi_zfs.services.groups import GroupSnapshots
     from csi_zfs.services.health import Health
+    from csi_zfs.services.named import NamedThings
     from csi_zfs.services.publishing import Publishing
     from csi_zfs.services.snapshots import Snapshots
     from csi_zfs.services.volumes import Volumes
@@ -246,6 +248,23 @@ class RecordingHealth(_Recording):
 
 
 @dataclass
+class RecordingNames(_Recording):
+    """In place of `NamedThings`: every name is taken."""
+
+    def volume(self, volume_name: str) -> VolumeId | None:
+        self.note("volume", volume_name)
+        return VOLUME_ID
+
+    def snapshot(self, snapshot_name: str) -> SnapshotId | None:
+        self.note("snapshot", snapshot_name)
+        return SNAPSHOT_ID
+
+    def group_snapshot(self, group_snapshot_name: str) -> GroupSnapshotId | None:
+        self.note("group_snapshot", group_snapshot_name)
+        return GROUP_ID
+
+
+@dataclass
 class RecordingServices:
     """All of them."""
 
@@ -254,6 +273,7 @@ class RecordingServices:
     groups: RecordingGroups = field(default_factory=RecordingGroups)
     publishing: RecordingPublishing = field(default_factory=RecordingPublishing)
     health: RecordingHealth = field(default_factory=RecordingHealth)
+    named: RecordingNames = field(default_factory=RecordingNames)
 
     @property
     def services(self) -> Services:
@@ -265,6 +285,8 @@ class RecordingServices:
             groups=cast("GroupSnapshots", self.groups),
             publishing=cast("Publishing", self.publishing),
             health=cast("Health", self.health),
+            pools=Pools([]),
+            named=cast("NamedThings", self.named),
         )
 
     @property

@@ -15,14 +15,16 @@ from csi_zfs.domain.errors import InUseError, NotFoundError
 from csi_zfs.domain.ids import VolumeId
 from csi_zfs.domain.model import Volume
 from csi_zfs.rpc.generated import csi_pb2, csi_pb2_grpc
-from csi_zfs.rpc.metrics import Metrics
-from csi_zfs.rpc.server import MAX_MESSAGE_BYTES, CsiServer
+from csi_zfs.rpc.hosting import MAX_MESSAGE_BYTES
+from csi_zfs.rpc.server import CsiServer
 from csi_zfs.rpc.socket_file import SocketInUseError, SocketPathError
 from csi_zfs.rpc.status import MAX_DETAILS_BYTES
+from tests.support.served import new_server, serve
 from tests.support.services import VOLUME_ID, RecordingServices, RecordingVolumes
 from tests.unit.rpc import examples
 
 TIMEOUT_S = 20
+KUBELET_DIR = Path(examples.KUBELET_DIR)
 GET = csi_pb2.ControllerGetVolumeRequest(volume_id=str(VOLUME_ID))
 GET_NAME = "/csi.v1.Controller/ControllerGetVolume"
 AUTHORITIES = ["localhost", "/var/lib/kubelet/plugins/csi.sock", "%2Fcsi%2Fcsi.sock", "a.b:1"]
@@ -55,25 +57,13 @@ def recording() -> RecordingServices:
     return RecordingServices()
 
 
-def new_server(
-    socket_path: Path, recording: RecordingServices, *, thread_count: int = 4
-) -> CsiServer:
-    return CsiServer(
-        recording.services.identity,
-        socket_path=socket_path,
-        kubelet_dir=Path(examples.KUBELET_DIR),
-        metrics=Metrics(),
-        thread_count=thread_count,
-    )
-
-
 @contextmanager
 def serving(
     socket_path: Path, recording: RecordingServices, *, thread_count: int = 4
 ) -> Iterator[CsiServer]:
-    server = new_server(socket_path, recording, thread_count=thread_count)
+    server = new_server(recording.services.identity, socket_path, thread_count=thread_count)
     server.start()
-    server.serve(recording.services)
+    serve(server, recording.services, KUBELET_DIR)
     try:
         yield server
     finally:
@@ -122,7 +112,7 @@ def test_server_says_who_it_is_before_its_pools_are_read(
     socket_path: Path, recording: RecordingServices
 ) -> None:
     """rules.md B9: GetPluginInfo has one second; the rest is tried again, and then served."""
-    server = new_server(socket_path, recording)
+    server = new_server(recording.services.identity, socket_path)
     server.start()
     try:
         with connected(socket_path) as channel:
@@ -134,7 +124,7 @@ def test_server_says_who_it_is_before_its_pools_are_read(
             get = csi_pb2_grpc.ControllerStub(channel).ControllerGetVolume
             assert refusal(get.future(GET, timeout=TIMEOUT_S)) is grpc.StatusCode.UNAVAILABLE
             assert recording.calls == []
-            server.serve(recording.services)
+            serve(server, recording.services, KUBELET_DIR)
             assert probe(channel)
             assert get(GET, timeout=TIMEOUT_S).volume.volume_id == str(VOLUME_ID)
     finally:
@@ -268,7 +258,7 @@ def test_stop_tells_of_a_call_that_does_not_end(
 def test_start_at_the_socket_of_a_living_server_is_refused_and_harms_it_not(
     channel: grpc.Channel, socket_path: Path, recording: RecordingServices
 ) -> None:
-    second = new_server(socket_path, recording)
+    second = new_server(recording.services.identity, socket_path)
     with pytest.raises(SocketInUseError):
         second.start()
     second.stop(grace_s=0)
@@ -280,9 +270,9 @@ def test_start_at_the_socket_of_a_living_server_is_refused_and_harms_it_not(
 def test_of_several_servers_started_at_once_one_wins(
     socket_path: Path, recording: RecordingServices
 ) -> None:
-    servers = [new_server(socket_path, recording) for _ in range(8)]
+    servers = [new_server(recording.services.identity, socket_path) for _ in range(8)]
     for server in servers:
-        server.serve(recording.services)
+        serve(server, recording.services, KUBELET_DIR)
     with ThreadPoolExecutor(len(servers)) as pool:
         starts = [pool.submit(server.start) for server in servers]
         wait(starts)
@@ -304,7 +294,7 @@ def test_server_starts_again_where_one_was_stopped(
 
 
 def test_start_without_a_place_for_the_socket_says_so(recording: RecordingServices) -> None:
-    server = new_server(Path("/proc/missing/csi.sock"), recording)
+    server = new_server(recording.services.identity, Path("/proc/missing/csi.sock"))
     with pytest.raises(SocketPathError):
         server.start()
     server.stop(grace_s=0)
@@ -313,7 +303,7 @@ def test_start_without_a_place_for_the_socket_says_so(recording: RecordingServic
 def test_start_that_cannot_bind_lets_others_claim_the_path(
     socket_path: Path, recording: RecordingServices, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server = new_server(socket_path, recording)
+    server = new_server(recording.services.identity, socket_path)
     monkeypatch.setattr("grpc._server._add_insecure_port", fail_to_bind)
     with pytest.raises(SocketPathError, match="no port today"):
         server.start()

@@ -48,7 +48,7 @@ class Kind:
         `build` gets an empty directory.  Two at once build once; a killed build is begun again.
         """
         self.cache.mkdir(parents=True, exist_ok=True)
-        with locked(self.cache / f"{self.name}.lock", f"another build of the {self.name} image"):
+        with locked(self.cache / f"{self.name}.lock", f"another build of {self.name}"):
             if not finished.exists():
                 self._build(finished, build)
             os.utime(finished)
@@ -57,8 +57,9 @@ class Kind:
                 remove_files(old)
 
     def _build(self, finished: Path, build: Callable[[Path], None]) -> None:
-        for killed in self.cache.glob(f"{self.name}-*{_BUILDING}"):
-            remove_files(killed)
+        for killed in self._found():
+            if killed.suffix == _BUILDING:
+                remove_files(killed)
         self.log.unlink(missing_ok=True)
         unfinished = finished.with_name(finished.name + _BUILDING)
         unfinished.mkdir()
@@ -71,8 +72,13 @@ class Kind:
         unfinished.rename(finished)
 
     def _finished(self) -> list[Path]:
-        found = self.cache.glob(f"{self.name}-*")
-        return [path for path in found if path.is_dir() and path.suffix != _BUILDING]
+        return [path for path in self._found() if path.suffix != _BUILDING]
+
+    def _found(self) -> Iterator[Path]:
+        """The builds of this kind, and of no other one whose name begins alike: keys have no -."""
+        for path in self.cache.glob(f"{self.name}-*"):
+            if path.is_dir() and "-" not in path.name.removeprefix(f"{self.name}-"):
+                yield path
 
 
 def outdated(builds: list[Path]) -> list[Path]:

@@ -108,7 +108,7 @@ def start_guest(images: Images, cache: Path, *, outlives_us: bool) -> Guest:
             _remove_dead(guests)
             guest = _launch(images, Path(tempfile.mkdtemp(dir=guests)), outlives_us=outlives_us)
         try:
-            _await_ready(guest)
+            await_ready(guest)
         except BaseException:
             with undisturbed():
                 guest.stop()
@@ -149,9 +149,7 @@ def _set_priority(guest: Guest, priority: int) -> None:
 def _launch(images: Images, scratch: Path, *, outlives_us: bool) -> Guest:
     public_key = make_key(scratch / "key")
     machine = Machine(images, scratch, free_port(), public_key)
-    for number in range(SPARE_DISKS):
-        with machine.spare_disk(number).open("wb") as file:
-            file.truncate(SPARE_DISK_BYTES)
+    make_spare_disks(machine)
     bound = () if outlives_us else ("setpriv", "--pdeathsig", "KILL", "--")
     with _lock_file(scratch).open("wb") as lock, machine.emulator_log.open("wb") as log:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -168,7 +166,19 @@ def _launch(images: Images, scratch: Path, *, outlives_us: bool) -> Guest:
     return Guest(machine, process.pid)
 
 
-def _await_ready(guest: Guest) -> None:
+def make_spare_disks(machine: Machine) -> None:
+    """Make the empty disks of a machine that never booted."""
+    for number in range(SPARE_DISKS):
+        with machine.spare_disk(number).open("wb") as file:
+            file.truncate(SPARE_DISK_BYTES)
+
+
+def await_ready(guest: Guest) -> None:
+    """Wait until a guest that was just launched answers.
+
+    Raises:
+        GuestFailedError: it ended or takes too long.
+    """
     console = guest.machine.console
 
     def is_up() -> bool:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 def say(words: str) -> None:
     """Print a line at once, also into a pipe."""
-    print(f"vm: {words}", flush=True)
+    print(f"e2e: {words}", flush=True)
 
 
 @contextmanager

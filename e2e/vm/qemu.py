@@ -29,6 +29,8 @@ class Machine:
     scratch: Path
     port: int
     public_key: str
+    # Words of the emulator's command line for more disks and network cards.
+    attachments: tuple[str, ...] = ()
 
     @property
     def console(self) -> Path:
@@ -61,16 +63,17 @@ def qemu_command(machine: Machine) -> list[str]:
         *("-kernel", str(machine.images.kernel)),
         *("-initrd", str(machine.images.initial_ram_disk)),
         *("-append", kernel_arguments(machine.public_key)),
-        *_disk("root", machine.images.root, "snapshot=on"),
-        *_disk("environment", machine.images.second, "read-only=on"),
+        *disk("root", machine.images.root, "snapshot=on"),
+        *disk("environment", machine.images.second, "read-only=on"),
         *(
             word
             for number in range(SPARE_DISKS)
-            for word in _disk(f"spare-{number}", machine.spare_disk(number), "discard=unmap")
+            for word in disk(f"spare-{number}", machine.spare_disk(number), "discard=unmap")
         ),
         *("-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{machine.port}-:22"),
         *("-device", "virtio-net-pci,netdev=net,romfile="),
         *("-device", "virtio-rng-pci"),
+        *machine.attachments,
     ]
 
 
@@ -87,8 +90,8 @@ def free_port() -> int:
         return port
 
 
-def _disk(serial: str, file: Path, option: str) -> list[str]:
-    """A disk in the order of the command line: the first is /dev/vda."""
+def disk(serial: str, file: Path, option: str) -> list[str]:
+    """The words for a disk: in their order, the first is /dev/vda."""
     drive = f"if=none,id={serial},file={_quoted(file)},format=raw,cache=unsafe,{option}"
     return ["-drive", drive, "-device", f"virtio-blk-pci,drive={serial},serial={serial}"]
 

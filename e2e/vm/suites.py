@@ -97,13 +97,11 @@ def run_suites(
     return int(any(outcome.status != 0 for outcome in outcomes))
 
 
-def summary(outcomes: Sequence[Outcome]) -> str:
+def summary(outcomes: Sequence[Outcome], title: str = "real OpenZFS") -> str:
     """A line per suite, and the number of suites as the last line."""
     failed = sum(outcome.status != 0 for outcome in outcomes)
     lines = [str(outcome) for outcome in outcomes]
-    return "\n".join(
-        ["=== real OpenZFS", *lines, f"{len(outcomes) - failed} passed, {failed} failed"]
-    )
+    return "\n".join([f"=== {title}", *lines, f"{len(outcomes) - failed} passed, {failed} failed"])
 
 
 def _boots(suites: Sequence[Suite]) -> Iterator[list[Suite]]:

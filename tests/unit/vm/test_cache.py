@@ -75,6 +75,17 @@ def test_build_keeps_the_two_that_were_used_last(kind: Kind) -> None:
     assert kept == ["environment-1", "system-1", "system-3"]
 
 
+def test_kind_leaves_another_one_alone_whose_name_begins_alike(kind: Kind) -> None:
+    shim = Kind(kind.cache, "system-shim")
+    unfinished = shim.path("3.building")
+    for number in ("1", "2"):
+        shim.ensure(shim.path(number), build)
+    unfinished.mkdir()
+    for number in ("1", "2", "3"):
+        kind.ensure(kind.path(number), build)
+    assert all(path.exists() for path in (shim.path("1"), shim.path("2"), unfinished))
+
+
 def test_outdated_are_all_but_the_newest_two(tmp_path: Path) -> None:
     builds = [tmp_path / name for name in "abcd"]
     for age, path in enumerate(builds):

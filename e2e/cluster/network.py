@@ -1,0 +1,63 @@
+"""The nodes' network: a bridge on this machine, a cable and a route for each node."""
+
+import subprocess
+
+from e2e.cluster.errors import StartFailedError
+from e2e.cluster.layout import BRIDGE, MACHINE, NETWORK_BITS, Address
+
+_LIMIT_S = 30.0
+# A bridge without an address of its own takes another one with every cable.
+_BRIDGE_MAC = "52:54:00:4d:00:00"
+
+
+def make_bridge() -> None:
+    """Make the bridge; nothing may be left of an earlier one."""
+    _ip("link", "add", BRIDGE, "address", _BRIDGE_MAC, "type", "bridge")
+    _ip("address", "add", f"{MACHINE}/{NETWORK_BITS}", "dev", BRIDGE)
+    _ip("link", "set", BRIDGE, "up")
+
+
+def remove_bridge() -> None:
+    """Remove the bridge, if it is there; its addresses and routes go with it."""
+    _remove_link(BRIDGE)
+
+
+def plug_namespace(address: Address, pid: int) -> None:
+    """Connect the network namespace of a process, where the cable's end is eth0."""
+    _remove_link(address.link)
+    peer = ("peer", "name", "eth0", "netns", str(pid))
+    _ip("link", "add", address.link, "type", "veth", *peer)
+    _connect(address)
+
+
+def plug_tap(address: Address) -> None:
+    """Make the end of a virtual machine's cable; a process without a device keeps it."""
+    _remove_link(address.link)
+    _ip("tuntap", "add", address.link, "mode", "tap")
+    _connect(address)
+
+
+def unplug(address: Address) -> None:
+    """Remove a node's cable, if it is there."""
+    _remove_link(address.link)
+
+
+def _connect(address: Address) -> None:
+    _ip("link", "set", address.link, "master", BRIDGE, "up")
+    _ip("route", "replace", address.pods, "via", address.ip, "dev", BRIDGE)
+
+
+def _remove_link(name: str) -> None:
+    there = subprocess.run(
+        ["ip", "link", "show", name], check=False, capture_output=True, timeout=_LIMIT_S
+    )
+    if there.returncode == 0:
+        _ip("link", "delete", name)
+
+
+def _ip(*words: str) -> None:
+    done = subprocess.run(
+        ["ip", *words], check=False, capture_output=True, text=True, timeout=_LIMIT_S
+    )
+    if done.returncode != 0:
+        raise StartFailedError(f"`ip {' '.join(words)}` fails: {done.stderr.strip()}")

@@ -1,0 +1,74 @@
+"""The suites that need a real cluster, which they share."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from e2e.cluster.cluster import Cluster
+from e2e.cluster.errors import ClusterError
+from e2e.cluster.run import Selection, run_pytest
+from e2e.vm.errors import VmError
+from e2e.vm.progress import say
+from e2e.vm.results import read_counts
+from e2e.vm.suites import Outcome, summary
+
+Start = Callable[[], AbstractContextManager[Cluster]]
+_TESTS = "e2e/cluster/tests"
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """A selection of tests."""
+
+    name: str
+    arguments: tuple[str, ...]
+
+
+SUITES = (Suite("nodes", (f"{_TESTS}/test_nodes.py",)),)
+# What CI has the time for.
+SHORT_SUITES = SUITES
+
+
+def run_suites(
+    checkout: Path,
+    start: Start,
+    results: Path,
+    *,
+    limit_s: float,
+    chosen: Sequence[Suite] = SUITES,
+) -> int:
+    """Run the suites and print what became of each; returns 0 when all passed.
+
+    A cluster that does not come up is a failure of every suite.
+    """
+    outcomes: list[Outcome] = []
+    try:
+        with start():
+            outcomes.extend(_outcomes(checkout, results, chosen=chosen, limit_s=limit_s))
+    except (ClusterError, VmError) as exc:
+        say(str(exc))
+        missed = chosen[len(outcomes) :]
+        words = "the cluster did not come up, see above"
+        outcomes += [Outcome(suite.name, 1, None, 0.0, words) for suite in missed]
+        failed_to_end = not missed
+    else:
+        failed_to_end = False
+    print(summary(outcomes, "a real cluster"), flush=True)
+    return int(failed_to_end or any(outcome.status != 0 for outcome in outcomes))
+
+
+def _outcomes(
+    checkout: Path, results: Path, *, chosen: Sequence[Suite], limit_s: float
+) -> Iterator[Outcome]:
+    for suite in chosen:
+        begin = time.monotonic()
+        selection = Selection(suite.arguments, results / suite.name, limit_s)
+        try:
+            status = run_pytest(checkout, selection)
+            counts, words = read_counts(selection.results), ""
+        except (ClusterError, VmError) as exc:
+            say(str(exc))
+            status, counts, words = 1, None, "the run failed, see above"
+        yield Outcome(suite.name, status, counts, time.monotonic() - begin, words)

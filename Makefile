@@ -5,6 +5,9 @@ PYTHON ?= python3
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 LOCK_ARGS ?=
+# Of `make cluster` and `make e2e-cluster`: native nodes, and the node on real OpenZFS (0: without it).
+NODES ?= 2
+ZFS ?= 1
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -65,6 +68,22 @@ bench-zfs: need-root setup vm-packages ## Measure the driver on real OpenZFS in 
 .PHONY: vm
 vm: need-root setup vm-packages ## Boot a virtual machine with real OpenZFS and leave it running (root)
 	@$(PY) -m e2e.vm up
+
+.PHONY: cluster
+cluster: need-root setup cluster-packages ## Start a real Kubernetes cluster and leave it running [NODES=2] [ZFS=1] (root, Go)
+	@$(PY) -m e2e.cluster up --nodes $(NODES) --zfs $(ZFS)
+
+.PHONY: cluster-down
+cluster-down: need-root setup ## End that cluster, with all that it started (root)
+	@$(PY) -m e2e.cluster down
+
+.PHONY: e2e-cluster
+e2e-cluster: need-root setup cluster-packages ## Run the suites that need a real Kubernetes cluster [NODES=2] [ZFS=1] (root, Go)
+	@$(PY) -m e2e.cluster suites --nodes $(NODES) --zfs $(ZFS)
+
+.PHONY: e2e-cluster-short
+e2e-cluster-short: need-root setup cluster-packages ## Run those of these suites that CI has the time for (root, Go)
+	@$(PY) -m e2e.cluster suites --short --nodes $(NODES) --zfs $(ZFS)
 
 # --- what a developer runs ---
 
@@ -131,6 +150,10 @@ packages:
 .PHONY: vm-packages
 vm-packages:
 	@tools/debian-packages $(PYTHON) vm
+
+.PHONY: cluster-packages
+cluster-packages:
+	@tools/debian-packages $(PYTHON) cluster $(if $(filter 0,$(ZFS)),,vm)
 
 .PHONY: need-root
 need-root:

@@ -65,6 +65,7 @@ HEAD = """\
 | `bench` | figures, printed, never asserted | the real driver |
 | `support` | fakes, builders, clients; never shipped | |
 | `../e2e/zfs` | what needs real OpenZFS (`make e2e-zfs`) | the kernel of a virtual machine |
+| `../e2e/cluster` | what needs Kubernetes (`make e2e-cluster`) | a real cluster |
 
 The header of `make test` says which tiers run here. What needs root is marked `root`, what needs Go
 `go`. A test that may log at WARNING or above says so with the marker `expected_logs`.

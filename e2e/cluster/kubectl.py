@@ -77,6 +77,11 @@ class Kubectl:
         """Wait until a field of a resource, as a JSON path without braces, has a value."""
         self.wait(f"jsonpath={{{path}}}={value}", resource, limit_s=limit_s)
 
+    def wait_until_none(self, kind: str, *, limit_s: float = DEFAULT_WAIT_S) -> None:
+        """Wait until the objects of a kind that are there now are gone."""
+        if names := self.run("get", kind, "--output=name").split():
+            self.wait("delete", *names, limit_s=limit_s)
+
     def execute(self, pod: str, *words: str, data: str | None = None) -> str:
         """Run a command in a pod's first container; returns what it printed."""
         options = ["--stdin"] if data is not None else []

@@ -40,6 +40,7 @@ class NodeFiles:
     address: Address
     place: Place
     labels: str = ""
+    taints: str = ""
 
     @property
     def cgroup(self) -> str:
@@ -69,6 +70,7 @@ class NodeFiles:
             "PODS": PODS,
             "CGROUP": self.cgroup,
             "LABELS": self.labels,
+            "TAINTS": self.taints,
             "PROGRAMS": self.place.programs,
             "PACKAGES": self.place.packages,
             "CONFIGURATION": self.place.configuration,

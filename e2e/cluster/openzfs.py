@@ -26,6 +26,8 @@ from e2e.vm.ssh import make_key
 
 ZPOOL = "tank"
 LABEL = "csi-zfs.io/openzfs"
+# It is emulated: what may run anywhere runs better elsewhere.
+_TAINT = "csi-zfs.io/emulated=true:PreferNoSchedule"
 _SCRIPTS = Path(__file__).with_name("files")
 _CONFIGURATION = "/run/csi-zfs-node-configuration"
 _DISK = "/opt/node"
@@ -79,7 +81,8 @@ class OpenZfsNode:
         """Wait until it is up, and make a node of it."""
         guest = self._guest()
         await_ready(guest)
-        files = NodeFiles(self.name, self.address, self.place, labels=f"{LABEL}=true")
+        labels = f"{LABEL}=true"
+        files = NodeFiles(self.name, self.address, self.place, labels=labels, taints=_TAINT)
         archive = _archive(files.texts(Authority(self.layout.secrets)))
         script = f"""
 date --utc --set=@{time.time():.0f} >/dev/null

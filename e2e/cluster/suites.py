@@ -26,9 +26,16 @@ class Suite:
     arguments: tuple[str, ...]
 
 
-SUITES = (Suite("nodes", (f"{_TESTS}/test_nodes.py",)),)
-# What CI has the time for.
-SHORT_SUITES = SUITES
+SUITES = (
+    Suite("nodes", (f"{_TESTS}/test_nodes.py",)),
+    Suite("life", (f"{_TESTS}/test_life.py",)),
+)
+# What CI has the time for: on a native node alone, so that no machine has to be emulated.
+_SHORT_NODES = "ready or reach or logs or mounts"
+SHORT_SUITES = (
+    Suite("nodes", (f"{_TESTS}/test_nodes.py", "-k", _SHORT_NODES)),
+    Suite("life", (f"{_TESTS}/test_life.py", "-k", "not openzfs")),
+)
 
 
 def run_suites(

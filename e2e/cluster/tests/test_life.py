@@ -1,0 +1,162 @@
+"""The driver as users get it: `helm install` without a value, and a volume's whole life."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from e2e.cluster.cluster import Cluster
+from e2e.cluster.errors import CommandFailedError
+from e2e.cluster.kubectl import Kubectl
+from e2e.cluster.node import run_on
+from e2e.cluster.plan import OPENZFS_NAME
+from e2e.cluster.tests.release import DRIVER_NAME, Release, installed
+from e2e.cluster.tests.volumes import (
+    DEVICE,
+    VOLUME,
+    attached,
+    claim,
+    from_claim,
+    from_snapshot,
+    mounted,
+    snapshot,
+    using,
+)
+from e2e.cluster.tests.workloads import Workloads, pod
+
+_WRITE = f"dd if=/dev/urandom of={VOLUME}/data bs=1M count=8; sha256sum {VOLUME}/data >{VOLUME}/sum"
+_VERIFY = f"sha256sum -c {VOLUME}/sum"
+_CHANGE = f"echo changed >{VOLUME}/data; sync"
+
+
+@pytest.fixture(scope="module", name="release")
+def fixture_release(cluster: Cluster) -> Iterator[Release]:
+    with installed(cluster) as release:
+        yield release
+
+
+@pytest.fixture(name="node", params=["native", "openzfs"])
+def fixture_node(request: pytest.FixtureRequest, cluster: Cluster) -> str:
+    """A node of each kind; the embedded pool is on both."""
+    natives = [node.name for node in cluster.nodes() if node.name != OPENZFS_NAME]
+    if request.param == "native":
+        return natives[0]
+    if len(natives) == len(cluster.nodes()):
+        pytest.skip("this cluster was started without the node on OpenZFS (ZFS=0)")
+    return OPENZFS_NAME
+
+
+def start_with_volume(workloads: Workloads, name: str, claim_name: str, node: str) -> None:
+    workloads.start_pod(name, node=node, container=mounted(), spec=using(claim_name))
+
+
+def size_bytes(kubectl: Kubectl, pod_name: str) -> int:
+    """The size of the file system that a pod sees."""
+    blocks, block_size = kubectl.execute(pod_name, "stat", "-f", "-c", "%b %S", VOLUME).split()
+    return int(blocks) * int(block_size)
+
+
+@pytest.mark.usefixtures("release")
+class TestVolume:
+    """A claim on either kind of node."""
+
+    def test_claim_waits_for_its_pod_and_its_data_outlives_it(
+        self, workloads: Workloads, node: str
+    ) -> None:
+        kubectl = workloads.kubectl
+        kubectl.apply(claim("data"))
+        assert kubectl.get("pvc/data")["status"]["phase"] == "Pending"
+        start_with_volume(workloads, "writer", "data", node)
+        kubectl.execute_shell("writer", _WRITE)
+        volume = kubectl.get("pvc/data")["spec"]["volumeName"]
+        affinity = kubectl.get(f"pv/{volume}")["spec"]["nodeAffinity"]
+        assert node in str(affinity)
+        workloads.delete_pod("writer")
+        start_with_volume(workloads, "reader", "data", node)
+        kubectl.execute_shell("reader", _VERIFY)
+
+    def test_snapshot_is_restored_to_a_larger_claim_while_its_source_changes(
+        self, workloads: Workloads, node: str
+    ) -> None:
+        kubectl = workloads.kubectl
+        kubectl.apply(claim("data"))
+        start_with_volume(workloads, "writer", "data", node)
+        kubectl.execute_shell("writer", _WRITE)
+        kubectl.apply(snapshot("then", "data"))
+        kubectl.wait_for_field("volumesnapshot/then", ".status.readyToUse", "true")
+        kubectl.execute_shell("writer", _CHANGE)
+        kubectl.apply(claim("restored", "128Mi", source=from_snapshot("then")))
+        start_with_volume(workloads, "reader", "restored", node)
+        kubectl.execute_shell("reader", _VERIFY)
+        assert size_bytes(kubectl, "reader") > 100 << 20
+        assert kubectl.execute("writer", "cat", f"{VOLUME}/data") == "changed\n"
+
+    def test_clone_has_the_data_and_a_life_of_its_own(
+        self, workloads: Workloads, node: str
+    ) -> None:
+        kubectl = workloads.kubectl
+        kubectl.apply(claim("data"))
+        start_with_volume(workloads, "writer", "data", node)
+        kubectl.execute_shell("writer", f"{_WRITE}; sync")
+        kubectl.apply(claim("clone", source=from_claim("data")))
+        start_with_volume(workloads, "reader", "clone", node)
+        kubectl.execute_shell("reader", f"{_VERIFY}; {_CHANGE}")
+        kubectl.execute_shell("writer", _VERIFY)
+
+    def test_claim_grows_under_its_pod(self, workloads: Workloads, node: str) -> None:
+        kubectl = workloads.kubectl
+        kubectl.apply(claim("data"))
+        start_with_volume(workloads, "writer", "data", node)
+        kubectl.execute_shell("writer", _WRITE)
+        kubectl.patch("pvc/data", {"spec": {"resources": {"requests": {"storage": "256Mi"}}}})
+        kubectl.wait_for_field("pvc/data", ".status.capacity.storage", "256Mi")
+        assert size_bytes(kubectl, "writer") > 200 << 20
+        kubectl.execute_shell("writer", _VERIFY)
+
+    def test_block_volume_keeps_what_is_written_to_the_device(
+        self, workloads: Workloads, node: str
+    ) -> None:
+        kubectl = workloads.kubectl
+        kubectl.apply(claim("raw", volume_mode="Block"))
+        spec = using("raw")
+        workloads.start_pod("writer", node=node, container=attached(), spec=spec)
+        write = f"dd if=/dev/urandom of=/tmp/data bs=1M count=4; dd if=/tmp/data of={DEVICE} bs=1M"
+        kubectl.execute_shell("writer", f"{write}; sync")
+        written = kubectl.execute("writer", "sha256sum", "/tmp/data").split()[0]
+        workloads.delete_pod("writer")
+        workloads.start_pod("reader", node=node, container=attached(), spec=spec)
+        read = kubectl.execute_shell("reader", f"dd if={DEVICE} bs=1M count=4 | sha256sum")
+        assert read.split()[0] == written
+
+
+def test_helm_test_passes(release: Release) -> None:
+    release.test()
+
+
+def test_claim_of_too_much_stays_pending_with_words(release: Release, workloads: Workloads) -> None:
+    kubectl = workloads.kubectl
+    kubectl.apply(claim("vast", "100Ti"), pod("waits", container=mounted(), spec=using("vast")))
+    unscheduled = '.status.conditions[?(@.type=="PodScheduled")].status'
+    kubectl.wait_for_field("pod/waits", unscheduled, "False")
+    assert kubectl.get("pvc/vast")["status"]["phase"] == "Pending"
+    kubectl.wait("create", "event", "--field-selector=involvedObject.name=waits")
+    assert any("did not have enough free storage" in words for words in kubectl.events("pod/waits"))
+
+
+def test_uninstall_is_refused_while_there_is_a_volume_and_leaves_the_data(
+    release: Release, workloads: Workloads
+) -> None:
+    cluster, kubectl = release.cluster, workloads.kubectl
+    node = next(node for node in cluster.nodes() if node.name != OPENZFS_NAME)
+    kubectl.apply(claim("data"))
+    start_with_volume(workloads, "writer", "data", node.name)
+    with pytest.raises(CommandFailedError):
+        release.uninstall()
+    assert DRIVER_NAME in cluster.kubectl.run("get", "csidrivers", "--output=name")
+    workloads.delete_pod("writer")
+    kubectl.delete("pvc/data")
+    # Those of tests before, whose namespaces are still being deleted, too.
+    for kind in ("persistentvolumes", "volumesnapshotcontents"):
+        cluster.kubectl.wait_until_none(kind)
+    release.uninstall()
+    assert DRIVER_NAME not in cluster.kubectl.run("get", "csidrivers", "--output=name")
+    assert run_on(node, "sh", "-c", "ls /var/lib/csi-zfs").strip()

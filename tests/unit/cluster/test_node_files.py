@@ -1,10 +1,10 @@
 import json
-import os
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from e2e.cluster.certificates import Authority
 from e2e.cluster.layout import Address
@@ -58,15 +58,25 @@ def test_kubeconfig_names_no_file_and_is_the_nodes_own(tmp_path: Path) -> None:
     assert str(tmp_path) not in json.dumps(kubeconfig)
     (user,) = kubeconfig["users"]
     assert set(user["user"]) == {"client-certificate-data", "client-key-data"}
-    verify = ["openssl", "verify", "-CAfile", str(authority.certificate)]
-    subprocess.run(
-        [*verify, str(authority.certificate_of("node2"))], check=True, capture_output=True
-    )
+    certificate = x509.load_pem_x509_certificate(authority.certificate_of("node2").read_bytes())
+    trusted = x509.load_pem_x509_certificate(authority.certificate.read_bytes())
+    certificate.verify_directly_issued_by(trusted)
+    assert certificate.subject.rfc4514_string() == "CN=system:node:node2,O=system:nodes"
+
+
+def test_server_is_known_by_every_address_that_clients_use(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    authority.make([])
+    certificate = x509.load_pem_x509_certificate(authority.certificate_of("server").read_bytes())
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    addresses = {str(address) for address in names.get_values_for_type(x509.IPAddress)}
+    assert addresses == {"10.77.0.1", "127.0.0.1", "10.96.0.1"}
+    assert "kubernetes.default.svc" in names.get_values_for_type(x509.DNSName)
 
 
 def test_keys_are_readable_by_their_owner_alone(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     authority.make(["node2"])
-    keys = list(tmp_path.glob("*.key"))
+    keys = [*tmp_path.glob("*.key"), *tmp_path.glob("*.kubeconfig")]
     assert keys
-    assert all(os.stat(key).st_mode & 0o077 == 0 for key in keys)  # noqa: PTH116
+    assert all(key.stat().st_mode & 0o077 == 0 for key in keys)

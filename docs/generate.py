@@ -31,6 +31,9 @@ from docs.rules import PATH as TESTS_PATH
 from docs.rules import readme
 from docs.settings_example import PATH as EXAMPLE_PATH
 from docs.settings_example import example_toml
+from docs.values import rows as rows_of_values
+from tests.chart.permissions import GRANTS
+from tests.chart.permissions import rows as rows_of_permissions
 
 REFERENCE = Path(__file__).parent / "reference"
 NOTE = "<!-- Made from the code by `make docs`: edit the code instead. -->\n"
@@ -81,13 +84,35 @@ The router of a cluster. What it shares with a node means the same.
 {agents_table}"""
 
 
+PERMISSIONS_INTRODUCTION = """\
+# Permissions in a cluster
+
+What the Helm chart's service accounts may do, as it is installed with no values on a cluster with
+snapshots, group snapshots and VolumeAttributesClasses. The roles `provisioner`, `snapshotter`,
+`resizer` and `controller` are those of the controller's account; `uninstall-check` exists only
+while `helm uninstall` runs. The account of the nodes' drivers may do nothing, and its pods have no
+token. No account may read a Secret unless `controller.secretAccess` names it.
+
+"""
+VALUES_INTRODUCTION = """\
+# Values of the Helm chart
+
+Nothing has to be given. An unknown key, or a value of another form, is refused with its place.
+`object` and `list` without rows of their own are in Kubernetes' own form (`pools` of a group: as
+`pools`). `[]` stands for each entry of a list.
+
+"""
+
+
 def documents() -> dict[Path, str]:
     """Every document that is made from the code, by its path."""
     return {
         REFERENCE / "errors.md": NOTE + errors_page(),
         REFERENCE / "metrics.md": NOTE + metrics_page(),
         REFERENCE / "parameters.md": NOTE + parameters_page(),
+        REFERENCE / "permissions.md": NOTE + permissions_page(),
         REFERENCE / "settings.md": NOTE + settings_page(),
+        REFERENCE / "values.md": NOTE + values_page(),
         EXAMPLE_PATH: example_toml(),
         TESTS_PATH: readme(),
     }
@@ -192,6 +217,18 @@ def _default_of(spec: SettingSpec) -> str:
     if isinstance(spec.default, bool):
         return f"`{str(spec.default).lower()}`"
     return f"`{spec.default}`" if spec.default != "" else "empty"
+
+
+def permissions_page() -> str:
+    """What the chart's accounts may do in a cluster."""
+    headings = ("role", "resource", "may", "where", "why")
+    return PERMISSIONS_INTRODUCTION + table(headings, rows_of_permissions(GRANTS))
+
+
+def values_page() -> str:
+    """The values of the chart."""
+    headings = ("value", "form", "default", "meaning")
+    return VALUES_INTRODUCTION + table(headings, rows_of_values())
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

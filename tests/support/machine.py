@@ -46,6 +46,7 @@ TIERS = (
     Tier("process (the driver and the demo)", needs=("root",)),
     Tier("sanity on fakes", needs=("go",)),
     Tier("proto against the specification", needs=("go",)),
+    Tier("chart", needs=("go",)),
 )
 
 

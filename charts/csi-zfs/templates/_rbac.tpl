@@ -141,11 +141,11 @@ subjects:
   verbs: [get]
 - apiGroups: [discovery.k8s.io]
   resources: [endpointslices]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [""]
   resources: [configmaps]
   resourceNames: [{{ include "csi-zfs.forgotten" . }}]
-  verbs: [get, list, watch]
+  verbs: [get, patch]
 {{- end }}
 
 {{- define "csi-zfs.rules.secrets" -}}

@@ -39,6 +39,15 @@ controller.{{ .Values.driverName }}
 {{- dict "ca.crt" ($ca.Cert | b64enc) "tls.crt" ($made.Cert | b64enc) "tls.key" ($made.Key | b64enc) | toJson }}
 {{- end }}
 
+{{- /* The names in the certificates are those of the driver: another name is another generation. */}}
+{{- define "csi-zfs.tlsGeneration" -}}
+{{ .Values.tls.generation }} {{ .Values.driverName }}
+{{- end }}
+
+{{- define "csi-zfs.generationOf" -}}
+{{ dig "metadata" "annotations" "csi-zfs.io/tls-generation" "" . }}
+{{- end }}
+
 {{- define "csi-zfs.tlsSecret" -}}
 apiVersion: v1
 kind: Secret
@@ -49,7 +58,7 @@ metadata:
     {{- include "csi-zfs.labels" .root | nindent 4 }}
     app.kubernetes.io/component: {{ .component }}
   annotations:
-    csi-zfs.io/tls-generation: {{ .root.Values.tls.generation | quote }}
+    csi-zfs.io/tls-generation: {{ include "csi-zfs.tlsGeneration" .root | quote }}
 type: kubernetes.io/tls
 data:
   {{- toYaml .data | nindent 2 }}

@@ -4,6 +4,7 @@ Only the command line and tests import it.
 """
 
 from csi_zfs.app.adoption import Adopted, AdoptionRequest, adopt
+from csi_zfs.app.controller import serve_controller
 from csi_zfs.app.explaining import explain
 from csi_zfs.app.node import serve_node
 from csi_zfs.app.pools import (
@@ -30,5 +31,6 @@ __all__ = [
     "export_pool",
     "grow_pool",
     "pool_status",
+    "serve_controller",
     "serve_node",
 ]

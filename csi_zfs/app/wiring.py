@@ -29,7 +29,7 @@ from csi_zfs.services.sources import Sources
 from csi_zfs.services.staging import Staging
 from csi_zfs.services.statistics import Statistics
 from csi_zfs.services.volumes import Volumes
-from csi_zfs.settings import Settings
+from csi_zfs.settings import ControllerSettings, Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,3 +187,8 @@ def identity_of(settings: Settings) -> Identity:
     return Identity(
         settings.driver_name, version("csi-zfs"), settings.node_id, settings.topology_key
     )
+
+
+def router_identity_of(settings: ControllerSettings) -> Identity:
+    """Who the router of these settings is: the same driver, and no node."""
+    return Identity(settings.driver_name, version("csi-zfs"), "", settings.topology_key)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import typer
 
-from csi_zfs.cli import adopt, node, pool, version, why
+from csi_zfs.cli import adopt, controller, forget, node, pool, uninstall_check, version, why
 from csi_zfs.domain.errors import CsiZfsError
 from csi_zfs.settings import SettingsError, keep_grpc_fork_support_off
 
@@ -31,9 +31,12 @@ def of_every_command(*, _version: version.VersionOption = False) -> None:
 
 
 app.add_typer(node.app)
+app.add_typer(controller.app)
 app.add_typer(pool.app, name="pool")
 app.add_typer(adopt.app)
 app.add_typer(why.app)
+app.add_typer(forget.app)
+app.add_typer(uninstall_check.app)
 app.add_typer(version.app)
 
 

@@ -100,3 +100,13 @@ class EphemeralId:
     def __str__(self) -> str:
         """The kubelet's text."""
         return self.text
+
+
+def parse_pool_id(text: str) -> str:
+    """The pool's id in an id, or the text itself if it is one; raises `InvalidIdError`."""
+    match = _GRAMMAR.fullmatch(text)
+    if match is not None:
+        return match["pool_id"]
+    if re.fullmatch(HEX16_PATTERN, text) is None:
+        raise InvalidIdError(f"{text[:128]!r} is neither 16 hex digits nor zfs1:<pool id>:...")
+    return text

@@ -23,6 +23,18 @@ _TYPES = (
 )
 
 
+def controller_capabilities(
+    *, is_modify_supported: bool
+) -> csi_pb2.ControllerGetCapabilitiesResponse:
+    """What the service can do; volumes can be modified only where a pool can."""
+    types = (*_TYPES, _Rpc.MODIFY_VOLUME) if is_modify_supported else _TYPES
+    return csi_pb2.ControllerGetCapabilitiesResponse(
+        capabilities=[
+            csi_pb2.ControllerServiceCapability(rpc=_Rpc(type=rpc_type)) for rpc_type in types
+        ]
+    )
+
+
 class ControllerServer(csi_pb2_grpc.ControllerServicer):
     """Volumes and snapshots."""
 
@@ -35,13 +47,8 @@ class ControllerServer(csi_pb2_grpc.ControllerServicer):
     def ControllerGetCapabilities(
         self, request: csi_pb2.ControllerGetCapabilitiesRequest, context: grpc.ServicerContext
     ) -> csi_pb2.ControllerGetCapabilitiesResponse:
-        """What this service can do; volumes can be modified only where a pool can."""
-        types = (*_TYPES, _Rpc.MODIFY_VOLUME) if self._volumes.is_modify_supported else _TYPES
-        return csi_pb2.ControllerGetCapabilitiesResponse(
-            capabilities=[
-                csi_pb2.ControllerServiceCapability(rpc=_Rpc(type=rpc_type)) for rpc_type in types
-            ]
-        )
+        """What this service can do."""
+        return controller_capabilities(is_modify_supported=self._volumes.is_modify_supported)
 
     def CreateVolume(
         self, request: csi_pb2.CreateVolumeRequest, context: grpc.ServicerContext

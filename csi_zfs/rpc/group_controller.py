@@ -7,7 +7,7 @@ from csi_zfs.rpc.generated import csi_pb2, csi_pb2_grpc
 from csi_zfs.rpc.services import Services
 
 _Rpc = csi_pb2.GroupControllerServiceCapability.RPC
-_CAPABILITIES = csi_pb2.GroupControllerGetCapabilitiesResponse(
+CAPABILITIES = csi_pb2.GroupControllerGetCapabilitiesResponse(
     capabilities=[
         csi_pb2.GroupControllerServiceCapability(
             rpc=_Rpc(type=_Rpc.CREATE_DELETE_GET_VOLUME_GROUP_SNAPSHOT)
@@ -26,7 +26,7 @@ class GroupControllerServer(csi_pb2_grpc.GroupControllerServicer):
         self, request: csi_pb2.GroupControllerGetCapabilitiesRequest, context: grpc.ServicerContext
     ) -> csi_pb2.GroupControllerGetCapabilitiesResponse:
         """What this service can do."""
-        return _CAPABILITIES
+        return CAPABILITIES
 
     def CreateVolumeGroupSnapshot(
         self, request: csi_pb2.CreateVolumeGroupSnapshotRequest, context: grpc.ServicerContext

@@ -8,7 +8,12 @@ from csi_zfs.rpc.agent import AgentServer
 from csi_zfs.rpc.controller import ControllerServer
 from csi_zfs.rpc.group_controller import GroupControllerServer
 from csi_zfs.rpc.node import NodeServer
+from csi_zfs.rpc.router.controller import RoutedController
+from csi_zfs.rpc.router.group_controller import RoutedGroupController
+from csi_zfs.rpc.router.making import Making
+from csi_zfs.rpc.router.sending import Sender
 from csi_zfs.rpc.services import Services
+from csi_zfs.services.locks import KeyedLocks
 
 NODE_SOCKET: Mapping[str, type] = MappingProxyType(
     {"Controller": ControllerServer, "GroupController": GroupControllerServer, "Node": NodeServer}
@@ -20,6 +25,9 @@ AGENT_PORT: Mapping[str, type] = MappingProxyType(
         "GroupController": GroupControllerServer,
         "Agent": AgentServer,
     }
+)
+ROUTER_SOCKET: Mapping[str, type] = MappingProxyType(
+    {"Controller": RoutedController, "GroupController": RoutedGroupController}
 )
 
 
@@ -38,4 +46,13 @@ def agent_servicers(services: Services) -> dict[str, object]:
         "Controller": ControllerServer(services),
         "GroupController": GroupControllerServer(services),
         "Agent": AgentServer(services),
+    }
+
+
+def router_servicers(sender: Sender, topology_key: str) -> dict[str, object]:
+    """What answers `ROUTER_SOCKET`."""
+    making = Making(sender, KeyedLocks(), topology_key)
+    return {
+        "Controller": RoutedController(sender, making),
+        "GroupController": RoutedGroupController(sender, making),
     }

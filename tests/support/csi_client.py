@@ -19,7 +19,6 @@ _EPHEMERAL_KEY = "csi.storage.k8s.io/ephemeral"
 _OPTIONS = (
     ("grpc.default_authority", "localhost"),
     ("grpc.initial_reconnect_backoff_ms", 20),
-    ("grpc.min_reconnect_backoff_ms", 20),
     ("grpc.max_reconnect_backoff_ms", 100),
 )
 

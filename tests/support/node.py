@@ -4,6 +4,7 @@ The pools, the mounts and the node's state outlive the driver, so that a test ca
 or without a crash before, and look at what the new one makes of what it finds.
 """
 
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from tests.support.pool_state import Room
 from tests.support.state_store import MemoryStateStore
 
 POOL_BYTES = 100 * GIB
+FIRST_NODE = "node-1"
 
 
 class FakeNode:
@@ -48,10 +50,12 @@ class FakeNode:
         dependent_clones: bool = False,
         features: Features | None = None,
         pools: int = 1,
+        node_id: str = FIRST_NODE,
         room: Room = Room(POOL_BYTES),  # noqa: B008 - frozen
     ) -> None:
         """Make the node and start its driver; `features` are those of `dependent_clones`."""
         self.effects = no_effects
+        self.node_id = node_id
         self.kubelet_dir = directory / "kubelet"
         self.kubelet_dir.mkdir()
         self.clock = FakeClock()
@@ -62,7 +66,12 @@ class FakeNode:
         )
         features = features or (LIKE_OPENZFS if dependent_clones else LIKE_REFLINK)
         self.pools = [
-            FakeDatasets(self.disk, self.clock, _pool(number, features, room), effects=self._effect)
+            FakeDatasets(
+                self.disk,
+                self.clock,
+                _pool(number, node_id, features, room),
+                effects=self._effect,
+            )
             for number in range(1, pools + 1)
         ]
         self.extents: list[int] = []
@@ -72,7 +81,7 @@ class FakeNode:
         """Begin a new driver on what is there, as after the end or the death of the one before."""
         settings = Settings(
             pools=tuple(PoolSettings(pool.pool_name, Path("/fake")) for pool in self.pools),
-            node_id="node-1",
+            node_id=self.node_id,
             kubelet_dir=self.kubelet_dir,
         )
         engines = Engines(
@@ -138,6 +147,7 @@ class FakeNode:
         return next(pool for pool in self.pools if pool.pool_id == volume_id.pool_id)
 
 
-def _pool(number: int, features: Features, room: Room) -> FakePool:
+def _pool(number: int, node_id: str, features: Features, room: Room) -> FakePool:
     # Pools that draw the same uids would hide a mistake of one for the other.
-    return FakePool(f"pool-{number}", f"{number:016x}", features, room, uid_seed=number)
+    seed = number + (100 * zlib.crc32(node_id.encode()) if node_id != FIRST_NODE else 0)
+    return FakePool(f"pool-{number}", f"{seed:016x}", features, room, uid_seed=seed)

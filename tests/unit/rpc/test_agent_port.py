@@ -66,7 +66,7 @@ def refusal_of(channel: grpc.Channel) -> grpc.RpcError:
 
 
 def signature_of(refusal: grpc.RpcError) -> object:
-    pairs = [(datum[0], datum[1]) for datum in refusal.trailing_metadata() or ()]
+    pairs = [(datum.key, datum.value) for datum in refusal.trailing_metadata() or ()]
     return dict(pairs).get(SIGNATURE_KEY)
 
 

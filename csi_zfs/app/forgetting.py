@@ -1,0 +1,68 @@
+"""Commands for what is gone: pools whose node will not come back, and drivers about to go."""
+
+from csi_zfs.app.controller import Link, discovery_of
+from csi_zfs.cluster import client
+from csi_zfs.cluster.forgotten import ForgottenPools
+from csi_zfs.cluster.leftovers import Leftovers, leftovers_of
+from csi_zfs.domain.errors import InUseError, InvalidRequestError
+from csi_zfs.rpc.router.fleet import Fleet
+from csi_zfs.settings import ControllerSettings
+from csi_zfs.system.clock import Clock
+
+
+class PoolServedError(InUseError):
+    """A node of the cluster serves the pool."""
+
+
+class PoolMayBeThereError(InUseError):
+    """A node that may serve the pool does not answer."""
+
+
+class NotInAClusterError(InvalidRequestError):
+    """The settings say nothing about where the cluster keeps what is asked for."""
+
+
+def forget_pool(settings: ControllerSettings, pool_id: str, *, is_sure: bool, clock: Clock) -> None:
+    """Note that a pool is gone for good: deletes of what was on it succeed from then on.
+
+    Safe to repeat.  If the pool is served again, it counts again.
+
+    Raises:
+        PoolServedError: a node serves it.
+        PoolMayBeThereError: a node that may serve it is away, and the caller is not sure.
+        NotInAClusterError, ClusterUnavailableError, ClusterForbidsError, NoListError.
+    """
+    if settings.agents_service is None or settings.forgotten_config_map is None:
+        raise NotInAClusterError(
+            "agents_service and forgotten_config_map are not set: run this in a pod of the"
+            " controller"
+        )
+    fleet = Fleet(Link(settings).connect)
+    discovery_of(settings.agents_service, fleet).read()
+    fleet.describe(fleet.members())
+    _require_gone(fleet, pool_id, is_sure=is_sure)
+    seconds = clock.now_ns() // 1_000_000_000
+    ForgottenPools(client.connect(), *settings.forgotten_config_map).add(
+        pool_id, f"forgotten at {seconds} s since 1970"
+    )
+
+
+def _require_gone(fleet: Fleet, pool_id: str, *, is_sure: bool) -> None:
+    for member in fleet.members():
+        if pool_id in member.pools:
+            raise PoolServedError(
+                f"pool {pool_id} is served by node {member.node_id}: what is on it can be deleted"
+                " as always"
+            )
+    away = [member for member in fleet.members() if not member.is_described]
+    if away and not is_sure:
+        told = "; ".join(f"{member.node_id}: {member.trouble}" for member in away[:5])
+        raise PoolMayBeThereError(
+            f"pool {pool_id} may be on a node that does not answer ({told}). Bring it back or take"
+            " it out of the cluster; or say --even-if-away if you know that the pool is gone"
+        )
+
+
+def find_leftovers(driver_name: str) -> Leftovers:
+    """What the cluster still has of a driver; raises as `leftovers_of`."""
+    return leftovers_of(client.connect(), driver_name)

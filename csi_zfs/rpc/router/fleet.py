@@ -1,0 +1,202 @@
+"""All agents of a cluster: where they are, and which pools they said they have.
+
+An agent that was known once and is not found any more counts as away, not as gone: what it has is
+not told from here, and never passed over.  A router that is started anew begins without such
+memories.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from csi_zfs.domain.errors import CsiZfsError, UnavailableError
+from csi_zfs.rpc.generated import agent_pb2
+from csi_zfs.rpc.router.connection import (
+    AgentAwayError,
+    AgentBugError,
+    AgentConnection,
+    Pending,
+    WrongAgentError,
+)
+from csi_zfs.rpc.router.methods import DESCRIBE
+from csi_zfs.services.pools import PoolNotServedError, SamePoolError
+
+DESCRIBE_TIMEOUT_S = 3.0
+_NO_ADDRESS = "it has no address now"
+_REQUEST = agent_pb2.DescribeRequest()
+
+log = logging.getLogger(__name__)
+
+Connect = Callable[[str, str], AgentConnection]
+
+
+class FleetUnknownError(UnavailableError):
+    """The router does not know the agents of the cluster yet."""
+
+
+class NoAgentError(AgentAwayError):
+    """No agent of a node is known."""
+
+
+@dataclass(slots=True)
+class Member:
+    """One node with an agent.
+
+    Attributes:
+        connection: the way to it; None where the cluster names no address any more.
+        pools: the names of its pools by their ids, as it said last; empty before it said anything.
+    """
+
+    node_id: str
+    connection: AgentConnection | None
+    pools: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def trouble(self) -> str:
+        """Why what it said last may be so no more; empty if it can be relied on."""
+        return _NO_ADDRESS if self.connection is None else self.connection.trouble
+
+    @property
+    def is_described(self) -> bool:
+        """Whether it can be relied on that it has these pools."""
+        return not self.trouble
+
+    def require(self) -> AgentConnection:
+        """The connection; raises `AgentAwayError` where there is none."""
+        if self.connection is None:
+            raise AgentAwayError(f"the agent of node {self.node_id} is away: {_NO_ADDRESS}")
+        return self.connection
+
+
+class Fleet:
+    """Thread-safe."""
+
+    def __init__(self, connect: Connect) -> None:
+        """Know nobody yet; `connect` makes the connection to the agent of a node at an address."""
+        self._connect = connect
+        self._guard = threading.Lock()
+        self._members: dict[str, Member] = {}
+        self._is_known = False
+
+    @property
+    def is_known(self) -> bool:
+        """Whether somebody has said which agents there are."""
+        return self._is_known
+
+    def know(self, addresses: Mapping[str, str]) -> None:
+        """These are all agents there are now, by their nodes."""
+        with self._guard:
+            for node_id in {*self._members, *addresses}:
+                self._place(node_id, addresses.get(node_id))
+            self._is_known = True
+
+    def _place(self, node_id: str, address: str | None) -> None:
+        member = self._members.setdefault(node_id, Member(node_id, None))
+        known = member.connection
+        if known is not None and known.address == address:
+            return
+        member.connection = None if address is None else self._connect(node_id, address)
+        if known is not None:
+            known.close()
+
+    def reconnect(self) -> None:
+        """Connect to all agents anew: the router has another certificate now."""
+        with self._guard:
+            for member in self._members.values():
+                old = member.connection
+                if old is not None:
+                    member.connection = self._connect(member.node_id, old.address)
+                    old.close()
+
+    def members(self) -> list[Member]:
+        """All nodes, in the order of their names; raises `FleetUnknownError`."""
+        if not self._is_known:
+            raise FleetUnknownError("the router is starting and looks for agents: try again")
+        with self._guard:
+            return [self._members[node_id] for node_id in sorted(self._members)]
+
+    def member(self, node_id: str) -> Member:
+        """One node; raises `NoAgentError`, `FleetUnknownError`."""
+        for member in self.members():
+            if member.node_id == node_id:
+                return member
+        raise NoAgentError(
+            f"no agent of node {node_id} is known: is the driver's pod running there?"
+        )
+
+    def owner_of(self, pool_id: str) -> Member:
+        """The one node that serves a pool.
+
+        Raises:
+            PoolNotServedError: nobody who answers does; says who is away.
+            SamePoolError: two do; names both.
+        """
+        owners = self._owners_of(pool_id)
+        if len(owners) != 1 or not owners[0].is_described:
+            self.describe(self._undecided(owners))
+            owners = [owner for owner in self._owners_of(pool_id) if owner.is_described]
+        if len(owners) == 1:
+            return owners[0]
+        if owners:
+            raise SamePoolError([f"of node {owner.node_id}" for owner in owners], pool_id)
+        raise PoolNotServedError(self._words_about(pool_id))
+
+    def _owners_of(self, pool_id: str) -> list[Member]:
+        return [member for member in self.members() if pool_id in member.pools]
+
+    def _undecided(self, owners: Sequence[Member]) -> list[Member]:
+        """Whoever has to be asked again: all who said the same, and all who said nothing yet."""
+        return [member for member in self.members() if not member.is_described or member in owners]
+
+    def _words_about(self, pool_id: str) -> str:
+        away = [member for member in self.members() if not member.is_described]
+        last = [member.node_id for member in away if pool_id in member.pools]
+        words = f"pool {pool_id} is served by no node that answers"
+        if last:
+            words += f"; node {last[0]} had it"
+        if away:
+            told = ", ".join(f"{member.node_id} ({member.trouble})" for member in away[:5])
+            words += f"; away: {told}"
+        return f"{words}. If its node is gone for good, see `csi-zfs forget`"
+
+    def describe(self, members: Iterable[Member]) -> None:
+        """Ask these who they are and what they have, all at once; what fails is their `trouble`."""
+        begun = [
+            (member, member.connection.begin(DESCRIBE, _REQUEST, DESCRIBE_TIMEOUT_S))
+            for member in members
+            if member.connection is not None
+        ]
+        for member, pending in begun:
+            self._hear(member, pending)
+
+    def _hear(self, member: Member, pending: Pending[agent_pb2.DescribeResponse]) -> None:
+        try:
+            said = pending.answer()
+            _require_node(member.node_id, said, pending.connection)
+        except (CsiZfsError, AgentBugError) as exc:
+            if pending.connection.trouble != str(exc):
+                log.warning("agent of node %s: %s", member.node_id, exc)
+            pending.connection.trouble = str(exc)
+            return
+        if member.connection is pending.connection:
+            member.pools = {pool.pool_id: pool.name for pool in said.pools}
+            pending.connection.trouble = ""
+
+    def require_answering(self, members: Collection[Member]) -> None:
+        """Raise `AgentAwayError`, naming them, unless all of these say who they are."""
+        self.describe(member for member in members if not member.is_described)
+        away = [member for member in members if not member.is_described]
+        if away:
+            told = "; ".join(f"{member.node_id}: {member.trouble}" for member in away[:5])
+            more = f" and {len(away) - 5} more" if len(away) > 5 else ""  # noqa: PLR2004
+            raise AgentAwayError(f"not all nodes answer, so nothing was told: {told}{more}")
+
+
+def _require_node(
+    node_id: str, said: agent_pb2.DescribeResponse, connection: AgentConnection
+) -> None:
+    if said.node_id != node_id:
+        raise WrongAgentError(
+            f"{connection} says that it is node {said.node_id!r}; the cluster says {node_id}"
+        )

@@ -20,7 +20,7 @@ FREE = {"global", "resources", "tolerations", "affinity", "updateStrategy", "met
 
 REFUSED = [
     ("pool=[]", "additional properties 'pool' not allowed"),
-    ("node.setings={}", "additional properties 'setings' not allowed"),
+    ("node.options={}", "additional properties 'options' not allowed"),
     ('node.settings={"rpc_thread": 3}', "additional properties 'rpc_thread' not allowed"),
     ('node.settings={"rpc_threads": "3"}', "got string, want integer"),
     ('node.settings={"rpc_threads": 3.5}', "want integer"),

@@ -78,8 +78,7 @@ def test_group_of_nodes_has_its_own_pools_and_nodes(tmp_path: Path) -> None:
     (term,) = others["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"][
         "nodeSelectorTerms"
     ]
-    expected = {"key": "csi-zfs.io/pools", "operator": "NotIn", "values": ["tank"]}
-    assert term["matchExpressions"] == [expected]
+    assert term["matchExpressions"] == [{"key": "csi-zfs.io/pools", "operator": "DoesNotExist"}]
 
 
 def test_second_driver_shares_no_name_and_no_directory() -> None:

@@ -85,6 +85,14 @@ e2e-cluster: need-root setup cluster-packages ## Run the suites that need a real
 e2e-cluster-short: need-root setup cluster-packages ## Run those of these suites that CI has the time for (root, Go)
 	@$(PY) -m e2e.cluster suites --short --nodes $(NODES) --zfs $(ZFS)
 
+.PHONY: image
+image: need-root setup image-packages ## Build the image of the driver and say where it is, without a container engine (root)
+	@$(PY) -m e2e.image
+
+.PHONY: image-test
+image-test: need-root setup image-packages ## Check that image, and that two builds of it are the same (root)
+	$(PY) -m pytest -m 'deep or not deep' e2e/image $(PYTEST_ARGS)
+
 # --- what a developer runs ---
 
 .PHONY: lint
@@ -131,6 +139,7 @@ lock: setup ## Lock the dependencies of pyproject.toml again (LOCK_ARGS=--upgrad
 	}
 	compile --output-file requirements/run.lock
 	compile --extra dev --constraint requirements/run.lock --output-file requirements/dev.lock
+	compile --only-build-deps --build-deps-for wheel --constraint requirements/dev.lock --output-file requirements/build.lock
 	! grep -n -E '://|^--' requirements/*.lock
 
 .PHONY: clean
@@ -154,6 +163,10 @@ vm-packages:
 .PHONY: cluster-packages
 cluster-packages:
 	@tools/debian-packages $(PYTHON) cluster $(if $(filter 0,$(ZFS)),,vm)
+
+.PHONY: image-packages
+image-packages:
+	@tools/debian-packages $(PYTHON) image
 
 .PHONY: need-root
 need-root:

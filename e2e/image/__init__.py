@@ -1,0 +1,1 @@
+"""The image of the driver, built from its Dockerfile without a container engine, and its checks."""

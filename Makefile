@@ -78,11 +78,11 @@ cluster-down: need-root setup ## End that cluster, with all that it started (roo
 	@$(PY) -m e2e.cluster down
 
 .PHONY: e2e-cluster
-e2e-cluster: need-root setup cluster-packages ## Run the suites that need a real Kubernetes cluster [NODES=2] [ZFS=1] (root, Go)
+e2e-cluster: need-root setup cluster-packages image-packages ## Run the suites that need a real Kubernetes cluster [NODES=2] [ZFS=1] (root, Go)
 	@$(PY) -m e2e.cluster suites --nodes $(NODES) --zfs $(ZFS)
 
 .PHONY: e2e-cluster-short
-e2e-cluster-short: need-root setup cluster-packages ## Run those of these suites that CI has the time for (root, Go)
+e2e-cluster-short: need-root setup cluster-packages image-packages ## Run those of these suites that CI has the time for (root, Go)
 	@$(PY) -m e2e.cluster suites --short --nodes $(NODES) --zfs $(ZFS)
 
 .PHONY: image

@@ -51,8 +51,7 @@ def notes(talking_chart: Path) -> Callable[[Case], str]:
 
 def here_document(text: str) -> list[Manifest]:
     """The objects that the notes tell to apply."""
-    lines = text.partition("<<EOF\n")[2].partition("\n  EOF")[0].splitlines()
-    return list(yaml.safe_load_all("\n".join(line.removeprefix("  ") for line in lines)))
+    return list(yaml.safe_load_all(text.partition("<<EOF\n")[2].partition("\nEOF\n")[0]))
 
 
 def test_notes_show_a_claim_that_fits_what_was_installed(notes: Callable[[Case], str]) -> None:

@@ -95,6 +95,14 @@ image-test: need-root setup image-packages ## Check that image, and that two bui
 
 # --- what a developer runs ---
 
+.PHONY: chart-test
+chart-test: setup ## Run the tests of the Helm chart only (Go, for Helm)
+	$(PY) -m pytest tests/chart $(PYTEST_ARGS)
+
+.PHONY: chart-accept
+chart-accept: setup ## Write anew what the chart renders, to be read as a difference (Go, for Helm)
+	$(PY) -m tests.chart.golden
+
 .PHONY: lint
 lint: lint-style lint-types lint-imports lint-spelling ## Check style, types, layers and spelling
 

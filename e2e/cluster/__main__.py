@@ -171,7 +171,8 @@ def _start(wish: Wish) -> Cluster:
         try:
             prepare(_LAYOUT, assets)
             return start_cluster(_LAYOUT, plan)
-        except BaseException:
+        except BaseException as exc:
+            say(f"the cluster does not come up: {str(exc) or type(exc).__name__}")
             with undisturbed():
                 _give_up(Cluster(_LAYOUT, plan))
             raise

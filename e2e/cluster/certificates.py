@@ -67,6 +67,11 @@ class Authority:
         """What signs the tokens of service accounts."""
         return self.key_of("tokens")
 
+    @property
+    def token_public_key(self) -> Path:
+        """What tokens of service accounts are checked with."""
+        return self.directory / "tokens.pub"
+
     def certificate_of(self, name: str) -> Path:
         """The certificate of a name."""
         return self.directory / f"{name}.crt"
@@ -82,7 +87,9 @@ class Authority:
             x509.BasicConstraints(ca=True, path_length=0), critical=True
         )
         self._sign(own, key, "ca")
-        self._new_key("tokens")
+        public = self._new_key("tokens").public_key()
+        info = serialization.PublicFormat.SubjectPublicKeyInfo
+        self.token_public_key.write_bytes(public.public_bytes(_PEM, info))
         server = _builder(User("kube-apiserver").subject(), self._new_key("server"))
         self._sign(server.add_extension(_server_names(), critical=False), key, "server")
         users = USERS | {node: User(f"system:node:{node}", "system:nodes") for node in nodes}

@@ -72,7 +72,7 @@ class ControlPlane:
             f"--kubelet-client-certificate={secrets.certificate_of('admin')}",
             f"--kubelet-client-key={secrets.key_of('admin')}",
             "--service-account-issuer=https://kubernetes.default.svc",
-            f"--service-account-key-file={secrets.token_key}",
+            f"--service-account-key-file={secrets.token_public_key}",
             f"--service-account-signing-key-file={secrets.token_key}",
             "--enable-admission-plugins=NodeRestriction",
             # Group snapshots and the like are used as soon as their definitions are there.

@@ -48,16 +48,19 @@ def _connect(address: Address) -> None:
 
 
 def _remove_link(name: str) -> None:
-    there = subprocess.run(
-        ["ip", "link", "show", name], check=False, capture_output=True, timeout=_LIMIT_S
-    )
-    if there.returncode == 0:
-        _ip("link", "delete", name)
+    # The kernel may be removing it just now, with the namespace that held its other end.
+    done = _run("link", "delete", name)
+    if done.returncode != 0 and _run("link", "show", name).returncode == 0:
+        raise StartFailedError(f"`ip link delete {name}` fails: {done.stderr.strip()}")
 
 
 def _ip(*words: str) -> None:
-    done = subprocess.run(
-        ["ip", *words], check=False, capture_output=True, text=True, timeout=_LIMIT_S
-    )
+    done = _run(*words)
     if done.returncode != 0:
         raise StartFailedError(f"`ip {' '.join(words)}` fails: {done.stderr.strip()}")
+
+
+def _run(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["ip", *words], check=False, capture_output=True, text=True, timeout=_LIMIT_S
+    )

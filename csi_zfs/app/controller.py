@@ -147,4 +147,13 @@ def discovery_of(service: ObjectName, fleet: Fleet) -> "AgentDiscovery":
 
 
 def _in_background(name: str, run: Callable[[], None]) -> None:
-    threading.Thread(target=run, name=name, daemon=True).start()
+    threading.Thread(target=_to_the_end, args=(run,), name=name, daemon=True).start()
+
+
+def _to_the_end(run: Callable[[], None]) -> None:
+    """Run what never returns; if it fails all the same, the process is started anew."""
+    try:
+        run()
+    except BaseException:
+        log.exception("the router cannot go on")
+        end_at_once()

@@ -27,7 +27,10 @@ def explain(settings: Settings, text: str) -> Explanation:
             except CsiZfsError as exc:
                 away[pool.name] = str(exc)
         explaining = Explaining(
-            views=views, away=away, states=_states_in(settings), uses_of=Users().of
+            views=views,
+            away=away,
+            states=_states_in(settings),
+            uses_of=Users(settings.proc_dir).of,
         )
         return explaining.explain(text)
 

@@ -5,7 +5,6 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from csi_zfs.app.opening import Opener, open_pools
 from csi_zfs.app.process import end_at_once, start_logging, start_monitoring, stop_signal
@@ -29,9 +28,9 @@ from csi_zfs.system.state_files import StateDirectory
 log = logging.getLogger(__name__)
 
 
-def linux_mounter(runner: Runner, root: Path) -> Mounter:
-    """The mounter of this machine, for targets below `root`."""
-    return LinuxMounter(runner, root=root)
+def linux_mounter(runner: Runner, settings: Settings) -> Mounter:
+    """The mounter of this machine, for targets below the kubelet's directory."""
+    return LinuxMounter(runner, root=settings.kubelet_dir, proc=settings.proc_dir)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ class Machine:
     """The doors to this machine; the crash tests put doors here that end the process."""
 
     tools: Tools = field(default_factory=Tools)
-    make_mounter: Callable[[Runner, Path], Mounter] = linux_mounter
+    make_mounter: Callable[[Runner, Settings], Mounter] = linux_mounter
 
 
 def serve_node(settings: Settings, machine: Machine | None = None) -> int:
@@ -135,7 +134,7 @@ def _recovered_driver(settings: Settings, machine: Machine, metrics: Metrics) ->
 def _engines(settings: Settings, machine: Machine, metrics: Metrics, stack: ExitStack) -> Engines:
     # The mounter first: a wrong directory ends the start before any pool is mounted.
     runner = SystemRunner(default_timeout_s=settings.command_timeout_s)
-    mounter = machine.make_mounter(runner, settings.kubelet_dir)
+    mounter = machine.make_mounter(runner, settings)
     owner = f"{settings.node_id} on {host_name()}"
     opened = open_pools(settings.pools, Opener(machine.tools, stack, owner).open)
     return Engines(

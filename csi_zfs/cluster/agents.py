@@ -5,10 +5,11 @@ that it is on another node than it is.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from kubernetes import client, watch
+from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 
 from csi_zfs.cluster.client import (
@@ -16,6 +17,7 @@ from csi_zfs.cluster.client import (
     ClusterUnavailableError,
     Json,
     json_of,
+    lines_of,
     translating,
 )
 from csi_zfs.domain.errors import CsiZfsError
@@ -25,7 +27,6 @@ PORT_NAME = "agent"
 _WATCH_S = 300
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 30.0
-_EXPIRED = 410
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +102,7 @@ class AgentDiscovery:
 
         Raises `ClusterUnavailableError`, `ClusterForbidsError`.
         """
-        with translating(self._what):
+        with self._translating():
             found = json_of(
                 client.DiscoveryV1Api(self.api).list_namespaced_endpoint_slice(
                     self.namespace,
@@ -117,28 +118,40 @@ class AgentDiscovery:
     def follow(self) -> None:
         """Read, and then tell each change until the API server ends the connection.
 
-        Raises as `read`.
+        Raises as `read`, also where it no longer knows the changes since then.
         """
         version = self.read()
-        try:
-            with translating(self._what):
-                for event in self._events(version):
-                    self._change(event["type"], event["raw_object"])
-        except ApiException as exc:
-            if exc.status != _EXPIRED:
-                raise ClusterUnavailableError(f"{self._what}: {exc.reason}") from exc
+        with self._translating():
+            for event in self._events(version):
+                if event["type"] == "ERROR":
+                    raise ClusterUnavailableError(f"the watch ended: {event['object']}")
+                self._change(event["type"], event["object"])
 
-    def _events(self, version: str) -> Iterable[Json]:
-        events: Iterable[Json] = watch.Watch().stream(  # type: ignore[no-untyped-call]
-            client.DiscoveryV1Api(self.api).list_namespaced_endpoint_slice,
+    @contextmanager
+    def _translating(self) -> Iterator[None]:
+        what = f"endpoints of service {self.namespace}/{self.service_name}"
+        try:
+            with translating(what):
+                yield
+        except ApiException as exc:
+            raise ClusterUnavailableError(f"{what}: {exc.status} {exc.reason}") from exc
+
+    def _events(self, version: str) -> Iterator[Json]:
+        """Changes since a version.
+
+        Not by the client's own watch, which ends at a value that its models do not know.
+        """
+        response = client.DiscoveryV1Api(self.api).list_namespaced_endpoint_slice(
             self.namespace,
             label_selector=self._selector,
             resource_version=version,
+            watch=True,
             timeout_seconds=_WATCH_S,
             # A server that lost its power says nothing more.
             _request_timeout=(REQUEST_TIMEOUT_S, _WATCH_S + REQUEST_TIMEOUT_S),
+            _preload_content=False,
         )
-        return events
+        return lines_of(response)
 
     def _change(self, kind: str, one: Json) -> None:
         if kind == "DELETED":
@@ -150,7 +163,3 @@ class AgentDiscovery:
     @property
     def _selector(self) -> str:
         return f"kubernetes.io/service-name={self.service_name}"
-
-    @property
-    def _what(self) -> str:
-        return f"endpoints of service {self.namespace}/{self.service_name}"

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import urllib3
 from kubernetes import client, config
@@ -22,17 +22,19 @@ CONFLICT = 409
 Json = dict[str, Any]
 
 
-class Response(Protocol):
-    """What the client gives where it is told to read nothing."""
-
-    @property
-    def data(self) -> bytes:
-        """The body."""
-
-
 def json_of(response: object) -> Json:
     """The object in a body that was not read yet."""
-    return cast("Json", json.loads(cast("Response", response).data))
+    return cast("Json", json.loads(cast("urllib3.HTTPResponse", response).data))
+
+
+def lines_of(response: object) -> Iterator[Json]:
+    """The objects in a body that is still coming, a line each; it is closed at the end."""
+    body = cast("urllib3.HTTPResponse", response)
+    try:
+        for line in body:
+            yield cast("Json", json.loads(line))
+    finally:
+        body.close()
 
 
 class ClusterUnavailableError(UnavailableError):

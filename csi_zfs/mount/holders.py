@@ -15,16 +15,17 @@ from csi_zfs.mount.block import number_of
 from csi_zfs.mount.mountinfo import MountEntry, entries_below, load_mountinfo
 from csi_zfs.system.clock import Clock
 
+PROC = Path("/proc")
 _LIMIT_S = 1.0
 _NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Holders:
-    """Finds holders in /proc; in a container, those of its own process namespace."""
+    """Finds holders among the processes in `proc`: those of its own process namespace."""
 
     clock: Clock
-    proc: Path = Path("/proc")
+    proc: Path = PROC
 
     def of_mount(self, mount: MountEntry) -> str:
         """Mounts below this one, and processes with a file or their directory on it."""

@@ -18,7 +18,7 @@ from csi_zfs.mount.api import (
 from csi_zfs.mount.devices import DataDevices
 from csi_zfs.mount.filesystems import Filesystems
 from csi_zfs.mount.growth import Growth
-from csi_zfs.mount.holders import Holders
+from csi_zfs.mount.holders import PROC, Holders
 from csi_zfs.mount.loop import LoopDevices
 from csi_zfs.mount.placing import Placing
 from csi_zfs.mount.targets import TargetTree
@@ -33,10 +33,15 @@ _SYSTEM_CLOCK = SystemClock()
 class LinuxMounter:
     """A `Mounter` on the kernel's own interfaces.  Thread-safe for different volumes."""
 
-    def __init__(self, runner: Runner, *, root: Path, clock: Clock = _SYSTEM_CLOCK) -> None:
-        """Serve targets below `root`, the kubelet's directory, which is resolved once, now."""
+    def __init__(
+        self, runner: Runner, *, root: Path, proc: Path = PROC, clock: Clock = _SYSTEM_CLOCK
+    ) -> None:
+        """Serve targets below `root`, the kubelet's directory, which is resolved once, now.
+
+        Whoever keeps something busy is looked for among the processes in `proc`.
+        """
         tree = TargetTree(root)
-        self._holders = Holders(clock)
+        self._holders = Holders(clock, proc)
         self._devices = DataDevices(LoopDevices(clock), self._holders, clock)
         self._filesystems = Filesystems(runner)
         self._growth = Growth(runner)

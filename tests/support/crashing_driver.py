@@ -15,7 +15,7 @@ from csi_zfs.app.node import Machine, linux_mounter, serve_node
 from csi_zfs.domain.model import DataPath, NativeFilesystem
 from csi_zfs.mount.api import Device, Mounted, Mounter, MountRequest, NativeMountRequest
 from csi_zfs.reflink.place import Tools
-from csi_zfs.settings import load_settings
+from csi_zfs.settings import Settings, load_settings
 from csi_zfs.system.runner import Runner, SystemRunner
 from tests.support.files import CrashingFiles, CrashingRunner, Effects, Stop
 
@@ -169,8 +169,8 @@ def _name_of(data_path: DataPath) -> str:
 def crashing_machine(effects: Effects) -> Machine:
     """This machine, with doors at which the process can end."""
 
-    def make_mounter(runner: Runner, root: Path) -> Mounter:
-        mounter = linux_mounter(CrashingRunner(runner, effects), root)
+    def make_mounter(runner: Runner, settings: Settings) -> Mounter:
+        mounter = linux_mounter(CrashingRunner(runner, effects), settings)
         return CrashingMounter(mounter, effects)
 
     runner = CrashingRunner(SystemRunner(), effects)

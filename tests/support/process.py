@@ -73,11 +73,15 @@ class DriverPaths:
 
 @dataclass(slots=True)
 class RealDriver:
-    """One driver and its pool: started, killed and started again by whoever tests it."""
+    """One driver and its pool: started, killed and started again by whoever tests it.
+
+    `role` is the command that it runs as: a node's, or that of a router, which has no pool.
+    """
 
     paths: DriverPaths
     client: CsiClient
     environment: Mapping[str, str] = field(default_factory=dict)
+    role: str = "node"
     _process: "subprocess.Popen[bytes] | None" = None
     _pause: threading.Event = field(default_factory=threading.Event)
 
@@ -89,9 +93,9 @@ class RealDriver:
     def start(self, *, module: str = "csi_zfs") -> None:
         """Start the process; it answers Probe with "ready" when this returns.
 
-        `module` may name another one that takes the arguments of `csi-zfs node`.
+        `module` may name another one that takes the arguments of `csi-zfs`.
         """
-        command = driver_command("node", "--config", str(self.paths.config), module=module)
+        command = driver_command(self.role, "--config", str(self.paths.config), module=module)
         with self.paths.log.open("ab") as log:
             # A group of its own: Ctrl-C is for whoever drives it, who then stops it in good order.
             self._process = subprocess.Popen(
@@ -199,14 +203,14 @@ def real_driver(
 
 @contextmanager
 def running_driver(
-    paths: DriverPaths, *, environment: Mapping[str, str] = NO_VARIABLES
+    paths: DriverPaths, *, environment: Mapping[str, str] = NO_VARIABLES, role: str = "node"
 ) -> Iterator[RealDriver]:
     """Start a driver on the settings that are there, and take it down, however the block ends.
 
     Raises `DriverFailedError`, as `real_driver`.
     """
     with CsiClient(paths.socket) as client:
-        driver = RealDriver(paths, client, environment)
+        driver = RealDriver(paths, client, environment, role)
         try:
             driver.start()
             yield driver

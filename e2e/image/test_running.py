@@ -55,8 +55,9 @@ def test_command_says_its_version_to_any_user(container: Container, user: int) -
     assert container.output("csi-zfs", "version", user=user).strip() == project["version"]
 
 
-def test_wrong_settings_are_told_from_a_read_only_root(container: Container) -> None:
-    done = container.run("csi-zfs", "node", "--config", "/etc/csi-zfs/config.toml", user=ROOT)
+@pytest.mark.parametrize(("role", "user"), [("node", ROOT), ("controller", NOBODY_OF_OURS)])
+def test_each_role_comes_as_far_as_its_settings(container: Container, role: str, user: int) -> None:
+    done = container.run("csi-zfs", role, "--config", "/etc/csi-zfs/config.toml", user=user)
     assert (done.returncode, "config.toml" in done.stderr) == (2, True)
 
 

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import subprocess
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -38,6 +39,10 @@ VOLMODE_NONE = 3
 FEW_ROWS = 16
 BLOCK_SIZES = [1 << shift for shift in range(9, 25)]
 
+# It has one value, which the volumes of test_encryption.py have.
+NEEDS_A_KEY = {"encryption"}
+DESTROY_ATTEMPTS = 50
+
 Row = dict[str, str]
 
 
@@ -52,7 +57,8 @@ def texts_of(kind: DatasetKind, name: str) -> list[str]:
 
 def rows_of(kind: DatasetKind) -> list[Row]:
     """Sets of properties in which every value of every property occurs, once."""
-    texts = {name: texts_of(kind, name) for name in sorted(creation_properties(kind))}
+    names = creation_properties(kind) - NEEDS_A_KEY
+    texts = {name: texts_of(kind, name) for name in sorted(names)}
     rows = [
         {name: own[place] for name, own in texts.items() if place < len(own)}
         for place in range(max(map(len, texts.values())))
@@ -195,8 +201,18 @@ def reserved_bytes(zpool: str, volsize_bytes: int, *options: str) -> int:
     name = f"{zpool}/{uuid.uuid4().hex}"
     run("zfs", "create", "-V", str(volsize_bytes), "-o", "volmode=none", *options, name)
     reserved = int(run("zfs", "get", "-Hp", "-o", "value", "refreservation", name))
-    run("zfs", "destroy", name)
+    destroy(name)
     return reserved
+
+
+def destroy(name: str) -> None:
+    """Destroy a zvol that is new: the kernel's own look at it keeps it busy for a moment."""
+    for _ in range(DESTROY_ATTEMPTS):
+        done = subprocess.run(["zfs", "destroy", name], capture_output=True, check=False)
+        if done.returncode == 0:
+            return
+        run("udevadm", "settle")
+    pytest.fail(f"{name} stays busy: {done.stderr.decode()}")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Commands for what is gone: pools whose node will not come back, and drivers about to go."""
 
+from datetime import UTC, datetime
+
 from csi_zfs.app.controller import Link, discovery_of
 from csi_zfs.cluster import client
 from csi_zfs.cluster.forgotten import ForgottenPools
@@ -8,6 +10,8 @@ from csi_zfs.domain.errors import InUseError, InvalidRequestError
 from csi_zfs.rpc.router.fleet import Fleet
 from csi_zfs.settings import ControllerSettings
 from csi_zfs.system.clock import Clock
+
+_NS_PER_S = 1_000_000_000
 
 
 class PoolServedError(InUseError):
@@ -41,9 +45,9 @@ def forget_pool(settings: ControllerSettings, pool_id: str, *, is_sure: bool, cl
     discovery_of(settings.agents_service, fleet).read()
     fleet.describe(fleet.members())
     _require_gone(fleet, pool_id, is_sure=is_sure)
-    seconds = clock.now_ns() // 1_000_000_000
+    now = datetime.fromtimestamp(clock.now_ns() // _NS_PER_S, UTC)
     ForgottenPools(client.connect(), *settings.forgotten_config_map).add(
-        pool_id, f"forgotten at {seconds} s since 1970"
+        pool_id, f"forgotten at {now:%Y-%m-%dT%H:%M:%SZ}"
     )
 
 

@@ -1,7 +1,6 @@
 """What a user meets of the chart beside its objects: the notes, the test, the way out."""
 
 import shutil
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from tests.chart.helm import (
     run_helm,
 )
 
-PROJECT = CHART.parents[1] / "pyproject.toml"
 HOOK, WEIGHT = "helm.sh/hook", "helm.sh/hook-weight"
 CHECK = "csi-zfs-uninstall-check"
 
@@ -137,12 +135,6 @@ def test_uninstall_touches_no_data(name: str) -> None:
         hook = item["metadata"].get("annotations", {}).get(HOOK)
         assert hook in {None, "test", "pre-delete"}
         assert item["kind"] not in {"PersistentVolume", "PersistentVolumeClaim", "VolumeSnapshot"}
-
-
-def test_chart_has_the_version_of_the_project() -> None:
-    chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
-    project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]["version"]
-    assert (chart["version"], chart["appVersion"]) == (project, project)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -20,13 +20,14 @@ from e2e.cluster.making import build as build_plan
 from e2e.cluster.run import DEFAULT_LIMIT_S, Selection, run_pytest
 from e2e.cluster.suites import SHORT_SUITES, SUITES, run_suites
 from e2e.cluster.versions import CONFORMANCE, PROGRAMS
+from e2e.image.build import image_cache
 from e2e.vm.cache import cache_directory, locked
 from e2e.vm.errors import VmError
 from e2e.vm.progress import say
 from tests.support.signals import STOPPING, undisturbed
 
 _CHECKOUT = Path(__file__).parents[2]
-_CACHES = Caches(cluster_cache(os.environ), cache_directory(os.environ))
+_CACHES = Caches(cluster_cache(os.environ), cache_directory(os.environ), image_cache(os.environ))
 _LAYOUT = Layout(state_directory(os.environ))
 _LOCK = Path("/run/csi-zfs-cluster.lock")
 _RESULTS = _CHECKOUT / "build" / "e2e-cluster"
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def build(asked: argparse.Namespace) -> int:
     """Build what is not in the cache, and say where it is."""
     programs = (*PROGRAMS, *CONFORMANCE) if asked.conformance else PROGRAMS
-    assets = ensure_assets(_CACHES.cluster, programs)
+    assets = ensure_assets(_CHECKOUT, _CACHES.cluster, programs)
     build_plan(_wish(asked), _CHECKOUT, _CACHES)
     for name, path in assets.programs.items():
         say(f"{name}: {path}")

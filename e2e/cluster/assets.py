@@ -3,21 +3,34 @@
 import inspect
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from e2e.cluster import go, images, programs
+from e2e.cluster.chart import load_values, sidecar_images
 from e2e.cluster.packages import Unpacked, ensure_packages
-from e2e.cluster.versions import NODE_PROGRAMS, PLUGINS, PROGRAMS, SNAPSHOT_CLIENT, Program
+from e2e.cluster.versions import (
+    NODE_PROGRAMS,
+    PLUGINS,
+    PROGRAMS,
+    SIDECARS,
+    SNAPSHOT_CLIENT,
+    Program,
+)
 from e2e.vm.cache import Kind, cache_directory
-from e2e.vm.commands import run_logged
+from e2e.vm.commands import ALONE, run_logged
 from e2e.vm.progress import step
+from e2e.vm.qemu import SPARE_DISK_BYTES
 from e2e.vm.recipe import MKFS, digest
 from tests.support.leftovers import remove_files
 
 _MKFS_LIMIT_S = 300.0
+_FILL_LIMIT_S = 900.0
 _DISK_SIZE = "2G"
+# Other than the disk of programs it has a journal: a machine that is killed finds it again.
+_KEPT_MKFS = ("mke2fs", "-q", "-t", "ext4", "-E", "lazy_itable_init=0", "-d")
+_STORE = Path(__file__).with_name("files") / "fill-store"
 _CRDS = "config/crd/*storage.k8s.io_*.yaml"
 
 
@@ -36,12 +49,14 @@ def cluster_cache(environ: Mapping[str, str]) -> Path:
     return cache_directory(environ).with_name("cluster")
 
 
-def ensure_assets(cache: Path, wanted: tuple[Program, ...] = PROGRAMS) -> Assets:
+def ensure_assets(checkout: Path, cache: Path, wanted: tuple[Program, ...] = PROGRAMS) -> Assets:
     """Everything that a cluster needs, built first where it is not in the cache."""
     built = programs.ensure_programs(wanted, cache)
     packages = ensure_packages(cache)
+    named = sidecar_images(load_values(checkout), SIDECARS)
+    sidecars = {name: built[program.name] for name, program in named.items()}
     archives = images.ensure_images(
-        images.recipes(built, packages), cache, architecture=go.architecture()
+        images.recipes(sidecars, packages), cache, architecture=go.architecture()
     )
     return Assets(built, packages, _ensure_definitions(cache), archives)
 
@@ -50,7 +65,7 @@ def ensure_node_disk(assets: Assets, cache: Path) -> Path:
     """An image of a file system with what a node in a virtual machine needs."""
     kind = Kind(cache, "node-disk")
     wanted = [assets.programs[program.name] for program in (*NODE_PROGRAMS, *PLUGINS)]
-    parts = [str(path) for path in (*wanted, assets.packages.root, *assets.images.values())]
+    parts = [str(path) for path in (*wanted, assets.packages.root)]
     finished = kind.path(digest([*parts, inspect.getsource(_fill), repr(MKFS), _DISK_SIZE]))
 
     def build(work: Path) -> None:
@@ -66,9 +81,31 @@ def ensure_node_disk(assets: Assets, cache: Path) -> Path:
     return finished / "node.img"
 
 
-def name_on_disk(archive: Path) -> str:
-    """The name that the archive of an image has on the disk of a node."""
-    return f"{archive.parent.name}.tar"
+def ensure_kept_disk(assets: Assets, archives: Sequence[Path], cache: Path) -> Path:
+    """An image of the disk on which such a node keeps its own, with images unpacked on it."""
+    kind = Kind(cache, "kept-disk")
+    names = [program.name for program in NODE_PROGRAMS]
+    made_by = (_STORE.read_text(encoding="utf-8"), str(assets.programs["containerd"]))
+    finished = kind.path(digest([*map(str, archives), *made_by, repr(_KEPT_MKFS)]))
+
+    def build(work: Path) -> None:
+        with step("unpacking the images for the node in the virtual machine"):
+            (programs := work / "bin").mkdir()
+            for name in names:
+                (programs / name).symlink_to(assets.programs[name])
+            content = work / "content"
+            paths = (programs, assets.packages.root, content / "containerd", *archives)
+            fill = [*ALONE, str(_STORE), *map(str, paths)]
+            run_logged(fill, kind.log, limit_s=_FILL_LIMIT_S)
+            image = work / "kept.img"
+            with image.open("wb") as file:
+                file.truncate(SPARE_DISK_BYTES)
+            run_logged([*_KEPT_MKFS, str(content), str(image)], kind.log, limit_s=_MKFS_LIMIT_S)
+            remove_files(content)
+            remove_files(programs)
+
+    kind.ensure(finished, build)
+    return finished / "kept.img"
 
 
 def link_programs(assets: Assets, directory: Path) -> None:
@@ -79,13 +116,10 @@ def link_programs(assets: Assets, directory: Path) -> None:
 
 
 def _fill(content: Path, wanted: list[Path], assets: Assets) -> None:
-    for name in ("bin", "images"):
-        (content / name).mkdir(parents=True)
+    (content / "bin").mkdir(parents=True)
     for program in wanted:
         shutil.copy(program, content / "bin")
     shutil.copytree(assets.packages.root, content / "packages", symlinks=True)
-    for archive in assets.images.values():
-        shutil.copyfile(archive, content / "images" / name_on_disk(archive))
 
 
 def _ensure_definitions(cache: Path) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 from e2e.cluster import oci
 from e2e.cluster.oci import Layer, write_image
 from e2e.cluster.packages import Unpacked
-from e2e.cluster.versions import BUSYBOX_IMAGE, PAUSE_IMAGE, SIDECARS, sidecar_image
+from e2e.cluster.versions import BUSYBOX_IMAGE, PAUSE_IMAGE
 from e2e.vm.cache import Kind
 from e2e.vm.progress import step
 from e2e.vm.recipe import digest
@@ -32,17 +32,14 @@ class Recipe:
         return self.name.rpartition("/")[2].partition(":")[0]
 
 
-def recipes(programs: Mapping[str, Path], packages: Unpacked) -> tuple[Recipe, ...]:
-    """The images, of programs that are built and packages that are unpacked."""
+def recipes(sidecars: Mapping[str, Path], packages: Unpacked) -> tuple[Recipe, ...]:
+    """The images: of sidecars, by the names that they shall have, and of unpacked packages."""
     # The sandbox only has to be there: who shares its process ids brings a shell that reaps.
     pause = ("/bin/sleep", "2147483647")
     return (
         Recipe(PAUSE_IMAGE, packages.busybox, pause),
         Recipe(BUSYBOX_IMAGE, packages.busybox),
-        *(
-            Recipe(sidecar_image(sidecar), programs[sidecar.name], (f"/{sidecar.name}",))
-            for sidecar in SIDECARS
-        ),
+        *(Recipe(name, path, (f"/{path.name}",)) for name, path in sidecars.items()),
     )
 
 

@@ -1,13 +1,23 @@
 """From what is asked for to a plan: whatever it takes is built first."""
 
 import dataclasses
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from e2e.cluster.assets import Assets, ensure_assets, ensure_node_disk, link_programs
+from e2e.cluster.assets import (
+    Assets,
+    ensure_assets,
+    ensure_kept_disk,
+    ensure_node_disk,
+    link_programs,
+)
 from e2e.cluster.errors import ClusterError
 from e2e.cluster.layout import Layout
 from e2e.cluster.plan import MAX_NATIVE_NODES, Guest, Plan
+from e2e.image import recipe
+from e2e.image.build import ensure_image
 from e2e.vm.images import ensure_images
 from e2e.vm.qemu import free_port
 
@@ -22,10 +32,11 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Caches:
-    """Where the builds are: of the cluster, and of the virtual machine."""
+    """Where the builds are: of the cluster, of the virtual machine, of the driver's image."""
 
     cluster: Path
     vm: Path
+    image: Path
 
 
 def build(wish: Wish, checkout: Path, caches: Caches) -> tuple[Assets, Plan]:
@@ -36,15 +47,17 @@ def build(wish: Wish, checkout: Path, caches: Caches) -> tuple[Assets, Plan]:
     """
     if not 1 <= wish.native_nodes <= MAX_NATIVE_NODES:
         raise ClusterError(f"a cluster has 1 to {MAX_NATIVE_NODES} native nodes")
-    assets = ensure_assets(caches.cluster)
+    assets = ensure_assets(checkout, caches.cluster)
+    driver = ensure_image(checkout, caches.image, epoch_s=recipe.epoch(os.environ)).archive
+    images = dict(assets.images) | {driver.name: driver.path}
     plan = Plan(
         native_nodes=wish.native_nodes,
         packages=str(assets.packages.root),
         definitions=str(assets.definitions),
-        images={name: str(path) for name, path in assets.images.items()},
+        images={name: str(path) for name, path in images.items()},
         etcd_port=free_port(),
         etcd_peer_port=free_port(),
-        guest=_guest(assets, checkout, caches) if wish.with_openzfs else None,
+        guest=_guest(assets, checkout, caches, images) if wish.with_openzfs else None,
     )
     return assets, plan
 
@@ -65,7 +78,12 @@ def _without_ports(plan: Plan) -> Plan:
     return dataclasses.replace(plan, etcd_port=0, etcd_peer_port=0, guest=guest)
 
 
-def _guest(assets: Assets, checkout: Path, caches: Caches) -> Guest:
+def _guest(assets: Assets, checkout: Path, caches: Caches, archives: Mapping[str, Path]) -> Guest:
     images = ensure_images(checkout, caches.vm)
-    programs = ensure_node_disk(assets, caches.cluster)
-    return Guest(str(images.system), str(images.environment), str(programs), free_port())
+    return Guest(
+        system=str(images.system),
+        environment=str(images.environment),
+        programs=str(ensure_node_disk(assets, caches.cluster)),
+        kept=str(ensure_kept_disk(assets, list(archives.values()), caches.cluster)),
+        port=free_port(),
+    )

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,10 +86,6 @@ class NativeNode:
     def program(self, name: str) -> str:
         """The path of a program, the same as ours."""
         return self.layout.program(name)
-
-    def archives(self, images: Mapping[str, Path]) -> Mapping[str, str]:
-        """The paths of archives, the same as ours."""
-        return {name: str(path) for name, path in images.items()}
 
     def collect(self, target: Path) -> None:
         """Copy what its pods said; what its services said is among the cluster's logs."""

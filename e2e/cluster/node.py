@@ -48,10 +48,6 @@ class Node(Protocol):
         """The path of a program of the cluster there."""
         ...
 
-    def archives(self, images: Mapping[str, Path]) -> Mapping[str, str]:
-        """The paths of the archives of images there, by name."""
-        ...
-
     def collect(self, target: Path) -> None:
         """Copy its logs into a directory of this machine."""
         ...
@@ -93,19 +89,25 @@ def has_containerd(node: Node) -> bool:
     return _ctr(node, "version").returncode == 0
 
 
-def images_on(node: Node) -> set[str]:
-    """The names of the images that a node has."""
-    return set(_checked(node, _ctr(node, "images", "list", "--quiet")).split())
+def images_on(node: Node) -> dict[str, str]:
+    """The digests of the images that a node has, by name."""
+    return parse_images(_checked(node, _ctr(node, "images", "list")))
+
+
+def parse_images(text: str) -> dict[str, str]:
+    """The digests in the table that `ctr images list` prints: name, type, digest and so on."""
+    rows = [line.split() for line in text.splitlines()[1:]]
+    return {row[0]: row[2] for row in rows if len(row) > 2}
 
 
 def import_images(node: Node, images: Mapping[str, Path]) -> None:
-    """Import the archives of images, which the node has on a disk, as far as it lacks them."""
+    """Import the archives of images whose names a node lacks."""
     what = f"containerd of {node.name} answers"
     wait_until(lambda: has_containerd(node), what, limit_s=_CONTAINERD_LIMIT_S)
     known = images_on(node)
-    for name, archive in node.archives(images).items():
+    for name, archive in images.items():
         if name not in known:
-            _checked(node, _ctr(node, "images", "import", archive))
+            load_archive(node, archive)
 
 
 def load_archive(node: Node, archive: Path) -> None:
@@ -119,11 +121,6 @@ def load_archive(node: Node, archive: Path) -> None:
             timeout=_IMPORT_LIMIT_S,
         )
     _checked(node, done)
-
-
-def tag_image(node: Node, name: str, other_name: str) -> None:
-    """Give an image of a node another name beside the one that it has."""
-    _checked(node, _ctr(node, "images", "tag", "--force", name, other_name))
 
 
 def _ctr(node: Node, *words: str) -> "subprocess.CompletedProcess[bytes]":

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from e2e.cluster.assets import name_on_disk
 from e2e.cluster.certificates import Authority
 from e2e.cluster.errors import StartFailedError
 from e2e.cluster.layout import Address, Layout
@@ -33,6 +32,7 @@ _CONFIGURATION = "/run/csi-zfs-node-configuration"
 _DISK = "/opt/node"
 _KEPT = "/var/lib/node"
 _END_LIMIT_S = 60.0
+_COPY_LIMIT_S = 300.0
 _PREPARE_LIMIT_S = 240.0
 _COLLECT_LIMIT_S = 120.0
 
@@ -46,6 +46,7 @@ class OpenZfsNode:
     layout: Layout
     images: Images
     programs: Path
+    kept: Path
     port: int
 
     @property
@@ -68,6 +69,8 @@ class OpenZfsNode:
             scratch.mkdir(parents=True)
             (scratch / "key.public").write_text(make_key(scratch / "key"), encoding="utf-8")
             make_spare_disks(self._machine())
+            copy = ["cp", "--sparse=always", str(self.kept), str(self._machine().spare_disk(1))]
+            subprocess.run(copy, check=True, timeout=_COPY_LIMIT_S)
         machine = self._machine()
         machine.console.unlink(missing_ok=True)
         plug_tap(self.address)
@@ -116,10 +119,6 @@ bash {_CONFIGURATION}/guest-node {_CONFIGURATION}/environment
     def program(self, name: str) -> str:
         """The path of a program on its disk."""
         return f"{self.place.programs}/{name}"
-
-    def archives(self, images: Mapping[str, Path]) -> Mapping[str, str]:
-        """The paths of archives on its disk."""
-        return {name: f"{_DISK}/images/{name_on_disk(path)}" for name, path in images.items()}
 
     def collect(self, target: Path) -> None:
         """Copy its console, the kernel's messages, what its services and its pods said."""

@@ -24,6 +24,7 @@ class Guest:
     system: str
     environment: str
     programs: str
+    kept: str
     port: int
 
 
@@ -49,9 +50,14 @@ class Plan:
             return [*natives]
         images = Images(Path(self.guest.system), Path(self.guest.environment))
         address = Address(self.native_nodes + 1)
-        programs = Path(self.guest.programs)
         guest = OpenZfsNode(
-            OPENZFS_NAME, address, layout, images=images, programs=programs, port=self.guest.port
+            OPENZFS_NAME,
+            address,
+            layout,
+            images=images,
+            programs=Path(self.guest.programs),
+            kept=Path(self.guest.kept),
+            port=self.guest.port,
         )
         return [guest, *natives]
 

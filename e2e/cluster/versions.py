@@ -121,8 +121,3 @@ PACKAGES = (
 
 PAUSE_IMAGE = "localhost/pause:1"
 BUSYBOX_IMAGE = "localhost/busybox:1"
-
-
-def sidecar_image(program: Program) -> str:
-    """The name of the image of a sidecar: that of its program, at the version of its module."""
-    return f"localhost/{program.name}:{program.module.version}"

@@ -5,19 +5,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import yaml
-
+from e2e.cluster.chart import CHART
 from e2e.cluster.cluster import Cluster
-from e2e.cluster.node import images_on, load_archive, tag_image
-from e2e.cluster.versions import SIDECARS, sidecar_image
+from e2e.cluster.node import images_on, load_archive
 from e2e.image import recipe
 from e2e.image.archive import Archive
 from e2e.image.build import ensure_image, image_cache
 
 CHECKOUT = Path(__file__).parents[3]
-CHART = CHECKOUT / "charts" / "csi-zfs"
 NAMESPACE = "csi-zfs"
 RELEASE = "csi-zfs"
 DRIVER_NAME = "csi-zfs.io"
@@ -32,30 +28,11 @@ def driver_image() -> Archive:
 
 
 def provide_images(cluster: Cluster) -> None:
-    """Give every node the driver's image, and the sidecars under the names of the chart."""
+    """Give every node the driver's image of this checkout, if it has another one."""
     archive = driver_image()
-    names = sidecar_names(yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8")))
     for node in cluster.nodes():
-        known = images_on(node)
-        # The digest tells one build of a version from another one.
-        built = f"{archive.name.partition(':')[0]}:{archive.digest.partition(':')[2][:16]}"
-        if built not in known:
+        if images_on(node).get(archive.name) != archive.digest:
             load_archive(node, archive.path)
-            tag_image(node, archive.name, built)
-        tag_image(node, built, archive.name)
-        for ours, theirs in names.items():
-            if theirs not in known:
-                tag_image(node, ours, theirs)
-
-
-def sidecar_names(values: dict[str, Any]) -> dict[str, str]:
-    """The names that the chart's values have for the images of sidecars, by our names."""
-    images = [sidecar["image"] for sidecar in values["sidecars"].values()]
-    theirs = {
-        image["repository"].rpartition("/")[2]: f"{image['repository']}:{image['tag']}"
-        for image in images
-    }
-    return {sidecar_image(program): theirs[program.name] for program in SIDECARS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +44,14 @@ class Release:
     def install(self, *words: str) -> None:
         """Install it and wait until all of it is ready."""
         self.cluster.helm.run(
-            *("install", RELEASE, str(CHART), "--namespace", NAMESPACE, "--create-namespace"),
+            *(
+                "install",
+                RELEASE,
+                str(CHECKOUT / CHART),
+                "--namespace",
+                NAMESPACE,
+                "--create-namespace",
+            ),
             *("--wait", "--timeout", _INSTALL_LIMIT, *words),
             limit_s=_INSTALL_LIMIT_S,
         )

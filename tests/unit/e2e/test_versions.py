@@ -1,8 +1,10 @@
 import dataclasses
 from pathlib import Path
 
-import yaml
+import pytest
 
+from e2e.cluster.chart import load_values, sidecar_images
+from e2e.cluster.errors import CannotBuildError
 from e2e.cluster.programs import key_of
 from e2e.cluster.versions import (
     CONFORMANCE,
@@ -41,10 +43,15 @@ def test_mock_driver_is_that_of_the_same_kubernetes() -> None:
 
 def test_sidecars_are_those_of_the_chart() -> None:
     """Else the tests on the cluster would be about other sidecars than users get."""
-    text = (CHECKOUT / "charts" / "csi-zfs" / "values.yaml").read_text(encoding="utf-8")
-    images = [sidecar["image"] for sidecar in yaml.safe_load(text)["sidecars"].values()]
-    tags = {image["repository"].rpartition("/")[2]: image["tag"] for image in images}
-    assert {sidecar.name: sidecar.module.version for sidecar in SIDECARS}.items() <= tags.items()
+    found = sidecar_images(load_values(CHECKOUT), SIDECARS)
+    assert set(found.values()) == set(SIDECARS)
+    assert all(name.endswith(f":{program.module.version}") for name, program in found.items())
+
+
+def test_other_version_in_the_chart_is_told() -> None:
+    other = dataclasses.replace(SIDECARS[0], module=Module("example.org/m", "v0.0.1"))
+    with pytest.raises(CannotBuildError, match=r"v0\.0\.1"):
+        sidecar_images(load_values(CHECKOUT), (other,))
 
 
 def test_new_version_of_one_module_builds_its_programs_and_no_others() -> None:

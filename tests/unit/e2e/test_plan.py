@@ -9,7 +9,7 @@ from e2e.cluster.layout import Layout, prepare_root, state_directory
 from e2e.cluster.making import Caches, Wish, build, is_same
 from e2e.cluster.plan import OPENZFS_NAME, Guest, Plan, load_plan
 
-GUEST = Guest("/vm/system", "/vm/environment", "/cluster/disk", 4022)
+GUEST = Guest("/vm/system", "/vm/environment", "/cluster/disk", "/cluster/kept", 4022)
 PLAN = Plan(2, "/packages", "/definitions", {"a:1": "/a/image.tar"}, 4001, 4002, GUEST)
 
 
@@ -48,7 +48,7 @@ def test_plans_are_the_same_whatever_ports_are_free() -> None:
 def test_cluster_of_no_nodes_or_too_many_is_refused(native_nodes: int, tmp_path: Path) -> None:
     wish = Wish(native_nodes, with_openzfs=False)
     with pytest.raises(ClusterError, match="native nodes"):
-        build(wish, tmp_path, Caches(tmp_path, tmp_path))
+        build(wish, tmp_path, Caches(tmp_path, tmp_path, tmp_path))
 
 
 def test_control_plane_finds_its_store_and_says_who_it_is(tmp_path: Path) -> None:

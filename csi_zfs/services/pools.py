@@ -7,7 +7,7 @@ from typing import TypeVar
 from csi_zfs.datasets.api import DatasetManager, PoolFullError, PoolUnavailableError
 from csi_zfs.datasets.keys import EncryptionUnsupportedError
 from csi_zfs.domain.capabilities import NATIVE_FS_TYPE, VolumeCapability
-from csi_zfs.domain.errors import InvalidRequestError
+from csi_zfs.domain.errors import NoSpaceError
 
 T = TypeVar("T")
 
@@ -34,8 +34,8 @@ class SamePoolError(PoolUnavailableError):
         )
 
 
-class NoSuchPoolError(InvalidRequestError):
-    """The parameter `pool` matches no pool of this node."""
+class NoSuchPoolError(NoSpaceError):
+    """The parameter `pool` matches no pool of this node; one of another node may."""
 
 
 class Pools:

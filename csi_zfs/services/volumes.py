@@ -43,7 +43,7 @@ from csi_zfs.services.keys import EncryptedDataset, VolumeKeys
 from csi_zfs.services.listing import check_token
 from csi_zfs.services.locks import KeyedLocks
 from csi_zfs.services.node_state import NodeState, VolumeState
-from csi_zfs.services.pools import Pools, able_pools
+from csi_zfs.services.pools import NoSuchPoolError, Pools, able_pools
 from csi_zfs.services.sources import blank_disk
 from csi_zfs.services.uses import CapabilityMismatchError, require_fit
 
@@ -263,11 +263,14 @@ class Volumes:
     ) -> CapacityReport:
         """The room for a volume of this class: the largest that one pool takes now.
 
-        Nothing for other nodes.
+        Nothing for other nodes, and where no pool is one that the class names.
         """
         asked = parse_volume_parameters(parameters)
-        pools: Sequence[DatasetManager] = self.pools.matching(asked.pool_pattern)
         minimum_bytes = MINIMUM_BYTES[""]
+        try:
+            pools: Sequence[DatasetManager] = self.pools.matching(asked.pool_pattern)
+        except NoSuchPoolError:
+            return CapacityReport(0, 0, minimum_bytes)
         if asked.cipher:
             pools = [pool for pool in pools if pool.features.encryption]
             if not pools:

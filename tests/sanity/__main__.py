@@ -3,16 +3,18 @@
 import os
 import sys
 import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from tests.sanity import output
+from tests.sanity import output, skips
 from tests.sanity.build import VERSION, CannotBuildError, ensure_binary
-from tests.sanity.report import Spec, faults
-from tests.sanity.skips import EMBEDDED
-from tests.sanity.suite import CANARY, VARIANTS, NoReportError, Suite, Variant
+from tests.sanity.report import Lack, Spec, faults
+from tests.sanity.suite import CANARY, ROUTED, VARIANTS, NoReportError, Suite, Variant
 from tests.support.leftovers import find_leftovers, scratch_directory
 from tests.support.machine import why_no_root_tier
 from tests.support.process import DriverFailedError, RealDriver, real_driver
+from tests.support.real_router import Link, real_router
 
 
 def main() -> int:
@@ -31,18 +33,30 @@ def main() -> int:
 
 
 def _judge(binary: Path) -> int:
-    with scratch_directory("csi-zfs-sanity-") as directory, real_driver(directory) as driver:
+    with (
+        scratch_directory("csi-zfs-sanity-") as directory,
+        real_driver(directory, settings=(link := Link(directory)).node_settings()) as driver,
+    ):
         suite = Suite(binary, driver.paths.socket, driver.paths.kubelet_dir, directory)
         runs = {variant.name: _run(suite, variant) for variant in VARIANTS}
-        print("\n".join(output.skipped_in(runs, EMBEDDED)))
-        found = [
-            f"{name}: {fault}" for name, specs in runs.items() for fault in faults(specs, EMBEDDED)
-        ]
+        with real_router(link) as router:
+            routed = replace(
+                suite,
+                controller_socket=router.paths.socket,
+                more=(f"--ginkgo.skip={skips.NOT_ON_THIS_NODE}",),
+            )
+            through = {ROUTED.name: _run(routed, ROUTED)}
+        found = _judged(runs, skips.EMBEDDED) + _judged(through, skips.ROUTED)
         found += _end(driver)
     for fault in found:
         print(f"FAULT {fault}")
     print("make sanity: " + (f"{len(found)} faults" if found else "everything is as it has to be"))
     return 1 if found else 0
+
+
+def _judged(runs: Mapping[str, Sequence[Spec]], table: Sequence[Lack]) -> list[str]:
+    print("\n".join(output.skipped_in(runs, table)))
+    return [f"{name}: {fault}" for name, specs in runs.items() for fault in faults(specs, table)]
 
 
 def _run(suite: Suite, variant: Variant) -> list[Spec]:

@@ -49,6 +49,8 @@ VARIANTS = (
     # Thick snapshots and clones count at full size, so the volumes must be small.
     Variant("thick", "mount", size_bytes=64 * MIB, parameters={"provisioning": "thick"}),
 )
+# The controller's calls go to the router of a cluster, and from there to the node.
+ROUTED = Variant("routed", "mount")
 ENCRYPTED = Variant("encrypted", "mount", parameters={"encryption": "on"})
 
 
@@ -62,6 +64,7 @@ class Suite:
         kubelet_dir: where it may mount.
         directory: where reports and parameters are put.
         more: further arguments.
+        controller_socket: where the controller is served, if not at `socket`.
     """
 
     binary: Path
@@ -69,6 +72,7 @@ class Suite:
     kubelet_dir: Path
     directory: Path
     more: tuple[str, ...] = ()
+    controller_socket: Path | None = None
 
     def run(self, variant: Variant) -> list[Spec]:
         """Run all specs, and say how each ended; raises `NoReportError`."""
@@ -90,6 +94,7 @@ class Suite:
         secrets = {name: {"key": CANARY, KEY_FIELD: CANARY} for name in _SECRETS}
         return [
             f"--csi.endpoint=unix://{self.socket}",
+            f"--csi.controllerendpoint=unix://{self.controller_socket or self.socket}",
             f"--csi.mountdir={self.kubelet_dir / 'sanity-target'}",
             f"--csi.stagingdir={self.kubelet_dir / 'sanity-staging'}",
             f"--csi.testvolumeaccesstype={variant.access_type}",

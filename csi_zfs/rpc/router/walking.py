@@ -44,7 +44,7 @@ class Place:
     def parse(cls, token: str) -> "Place":
         """Read a token; raises `BadTokenError` for what cannot be one of ours."""
         node_id, mark, inner = token.partition(_WITHIN)
-        if (token and not node_id) or (mark and not inner):
+        if token and not (node_id and mark):
             raise BadTokenError(
                 f"starting_token {token[:128]!r} was not handed out by this driver: list again from"
                 " the start"
@@ -53,7 +53,7 @@ class Place:
 
     def __str__(self) -> str:
         """The token."""
-        return f"{self.node_id}{_WITHIN}{self.inner}" if self.inner else self.node_id
+        return f"{self.node_id}{_WITHIN}{self.inner}" if self.node_id else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,9 @@ def test_health_is_listed_over_all_nodes(cluster: RoutedCluster) -> None:
     assert list(answer.entries) == []
 
 
-@pytest.mark.parametrize("token", ["!", "!a", "node-1!", "node-9!zfs1", "node-1!nothing"])
+@pytest.mark.parametrize(
+    "token", ["!", "!a", "node-1", "invalid-token", "node-9!zfs1", "node-1!nothing"]
+)
 def test_token_that_was_not_handed_out_begins_anew(cluster: RoutedCluster, token: str) -> None:
     request = csi_pb2.ListVolumesRequest(starting_token=token)
 

@@ -81,6 +81,12 @@ def test_notes_say_what_was_left_out(notes: Callable[[Case], str], case: Case, w
     assert words not in notes(DEFAULT)
 
 
+def test_notes_say_that_the_image_comes_from_nowhere(notes: Callable[[Case], str]) -> None:
+    words = "is pulled from nowhere"
+    assert words in notes(DEFAULT)
+    assert words not in notes(Case(sets=('image.repository="registry.example.com/csi-zfs"',)))
+
+
 def test_test_of_the_release_writes_to_a_claim_of_the_first_class() -> None:
     pod = render(DEFAULT).one("Pod", "csi-zfs-test-claim")
     assert pod["metadata"]["annotations"][HOOK] == "test"

@@ -60,8 +60,8 @@ def ensure_built(
         say(f"the log of this build is {kind.log}")
         base, wheels = ensure_base(cache, keys.base), ensure_wheels(context, cache, keys.wheels)
         with locked(cache / f"{_STORE}.lock", "another build of an image"):
-            _remove_other_stores(cache, keys.base)
-            builder = Builder(_store(cache, keys.base), work / "running", kind.log)
+            _remove_other_stores(cache, keys.layers)
+            builder = Builder(_store(cache, keys.layers), work / "running", kind.log)
             builder.prepare(base)
             _build(builder, work, context=context, wheels=wheels, epoch_s=epoch_s)
 
@@ -94,11 +94,11 @@ def _build(builder: Builder, work: Path, *, context: Path, wheels: Path, epoch_s
     remove_files(builder.running)
 
 
-def _store(cache: Path, base_key: str) -> Path:
-    return cache / f"{_STORE}-{base_key}"
+def _store(cache: Path, key: str) -> Path:
+    return cache / f"{_STORE}-{key}"
 
 
-def _remove_other_stores(cache: Path, base_key: str) -> None:
+def _remove_other_stores(cache: Path, key: str) -> None:
     for path in cache.glob(f"{_STORE}-*"):
-        if path != _store(cache, base_key):
+        if path != _store(cache, key):
             remove_files(path)

@@ -54,7 +54,14 @@ class Builder:
         self._run("push", "--quiet", name, f"oci-archive:{archive}:{name}")
 
     def _run(self, *words: str) -> None:
-        run_logged([*ALONE, *self._words(words)], self.log, limit_s=_BUILD_LIMIT_S)
+        # What buildah drops when it is killed goes with the directory of the run.
+        self.running.mkdir(exist_ok=True)
+        run_logged(
+            [*ALONE, *self._words(words)],
+            self.log,
+            limit_s=_BUILD_LIMIT_S,
+            environment={"TMPDIR": str(self.running)},
+        )
 
     def _has(self, name: str) -> bool:
         return self._ask("inspect", "--type", "image", name).returncode == 0

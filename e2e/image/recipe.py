@@ -36,6 +36,7 @@ class Keys:
 
     base: str
     wheels: str
+    layers: str
     image: str
 
 
@@ -45,7 +46,9 @@ def keys_of(context: Path, *, epoch_s: int = DEFAULT_EPOCH_S) -> Keys:
     base = digest([BASE_IMAGE, *suites, *BASE_PACKAGES, *BASE_DPKG_OPTIONS])
     locks = ((context / name).read_text(encoding="utf-8") for name in LOCKS)
     wheels = digest([*WHEEL_PLATFORMS, *locks])
-    return Keys(base, wheels, digest([base, wheels, str(epoch_s), *_contents(context)]))
+    # A layer that is kept has the time with which it was made.
+    layers = digest([base, str(epoch_s)])
+    return Keys(base, wheels, layers, digest([layers, wheels, *_contents(context)]))
 
 
 def epoch(environ: Mapping[str, str]) -> int:

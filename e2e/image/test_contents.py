@@ -8,11 +8,13 @@ import tarfile
 import tempfile
 import tomllib
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
+from e2e.image import recipe
 from e2e.image.archive import Archive, Entry, differences
 from e2e.image.build import BuiltImage, ensure_built, image_cache
 from e2e.image.container import Container
@@ -110,6 +112,12 @@ def test_nothing_of_the_build_is_left(entries: dict[str, Entry]) -> None:
         for path in entries
         if f"{path}/".startswith((*traces, *caches)) and entries[path].kind != tarfile.DIRTYPE
     ] == []
+
+
+def test_all_files_have_one_time(archive: Archive, entries: dict[str, Entry]) -> None:
+    assert {entry.time_s for entry in entries.values()} == {recipe.DEFAULT_EPOCH_S}
+    made = datetime.fromtimestamp(recipe.DEFAULT_EPOCH_S, tz=UTC)
+    assert datetime.fromisoformat(archive.configuration()["created"]) == made
 
 
 def test_no_file_names_this_machine(container: Container) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from e2e.cluster.chart import CHART
 from e2e.cluster.cluster import Cluster
+from e2e.cluster.kubectl import Kubectl
 from e2e.cluster.node import images_on, load_archive
 from e2e.image import recipe
 from e2e.image.archive import Archive
@@ -16,7 +17,6 @@ from e2e.image.build import ensure_image, image_cache
 CHECKOUT = Path(__file__).parents[3]
 NAMESPACE = "csi-zfs"
 RELEASE = "csi-zfs"
-DRIVER_NAME = "csi-zfs.io"
 _INSTALL_LIMIT = "300s"
 _INSTALL_LIMIT_S = 360.0
 
@@ -40,6 +40,11 @@ class Release:
     """An installation of the chart."""
 
     cluster: Cluster
+
+    @property
+    def kubectl(self) -> Kubectl:
+        """Its namespace."""
+        return self.cluster.kubectl.in_namespace(NAMESPACE)
 
     def install(self, *words: str) -> None:
         """Install it and wait until all of it is ready."""

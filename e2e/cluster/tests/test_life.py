@@ -1,5 +1,6 @@
 """The driver as users get it: `helm install` without a value, and a volume's whole life."""
 
+import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -7,11 +8,12 @@ import pytest
 from e2e.cluster.cluster import Cluster
 from e2e.cluster.errors import CommandFailedError
 from e2e.cluster.kubectl import Kubectl
-from e2e.cluster.node import run_on
+from e2e.cluster.node import Node, run_on
 from e2e.cluster.plan import OPENZFS_NAME
-from e2e.cluster.tests.release import DRIVER_NAME, Release, installed
+from e2e.cluster.tests.release import Release, installed
 from e2e.cluster.tests.volumes import (
     DEVICE,
+    DRIVER_NAME,
     VOLUME,
     attached,
     claim,
@@ -19,12 +21,14 @@ from e2e.cluster.tests.volumes import (
     from_snapshot,
     mounted,
     snapshot,
+    storage_class,
     using,
 )
 from e2e.cluster.tests.workloads import Workloads, pod
 
 _WRITE = f"dd if=/dev/urandom of={VOLUME}/data bs=1M count=8; sha256sum {VOLUME}/data >{VOLUME}/sum"
 _VERIFY = f"sha256sum -c {VOLUME}/sum"
+_CAP_SYS_RESOURCE = 24
 _CHANGE = f"echo changed >{VOLUME}/data; sync"
 
 
@@ -45,6 +49,15 @@ def fixture_node(request: pytest.FixtureRequest, cluster: Cluster) -> str:
     return OPENZFS_NAME
 
 
+@pytest.fixture(name="xfs_class")
+def fixture_xfs_class(cluster: Cluster) -> Iterator[str]:
+    """A class whose volumes are XFS, which grows wherever it is mounted."""
+    name = f"xfs-{uuid.uuid4().hex[:8]}"
+    cluster.kubectl.apply(storage_class(name, {"csi.storage.k8s.io/fstype": "xfs"}))
+    yield name
+    cluster.kubectl.delete(f"storageclass/{name}")
+
+
 def start_with_volume(workloads: Workloads, name: str, claim_name: str, node: str) -> None:
     workloads.start_pod(name, node=node, container=mounted(), spec=using(claim_name))
 
@@ -53,6 +66,20 @@ def size_bytes(kubectl: Kubectl, pod_name: str) -> int:
     """The size of the file system that a pod sees."""
     blocks, block_size = kubectl.execute(pod_name, "stat", "-f", "-c", "%b %S", VOLUME).split()
     return int(blocks) * int(block_size)
+
+
+def grow_under_pod(kubectl: Kubectl) -> None:
+    before = size_bytes(kubectl, "writer")
+    kubectl.patch("pvc/data", {"spec": {"resources": {"requests": {"storage": "512Mi"}}}})
+    kubectl.wait_for_field("pvc/data", ".status.capacity.storage", "512Mi")
+    assert size_bytes(kubectl, "writer") > before + (150 << 20)
+
+
+def has_capability(node: Node, number: int) -> bool:
+    """Whether root has it there: some machines withhold one."""
+    status = run_on(node, "cat", "/proc/1/status")
+    fields = dict(line.partition(":")[::2] for line in status.splitlines())
+    return bool(int(fields["CapEff"], 16) >> number & 1)
 
 
 @pytest.mark.usefixtures("release")
@@ -102,15 +129,25 @@ class TestVolume:
         kubectl.execute_shell("reader", f"{_VERIFY}; {_CHANGE}")
         kubectl.execute_shell("writer", _VERIFY)
 
-    def test_claim_grows_under_its_pod(self, workloads: Workloads, node: str) -> None:
+    def test_claim_grows_under_its_pod(
+        self, workloads: Workloads, node: str, xfs_class: str
+    ) -> None:
         kubectl = workloads.kubectl
-        kubectl.apply(claim("data"))
+        kubectl.apply(claim("data", "320Mi", storage_class=xfs_class))
         start_with_volume(workloads, "writer", "data", node)
         kubectl.execute_shell("writer", _WRITE)
-        kubectl.patch("pvc/data", {"spec": {"resources": {"requests": {"storage": "256Mi"}}}})
-        kubectl.wait_for_field("pvc/data", ".status.capacity.storage", "256Mi")
-        assert size_bytes(kubectl, "writer") > 200 << 20
+        grow_under_pod(kubectl)
         kubectl.execute_shell("writer", _VERIFY)
+
+    def test_claim_of_ext4_grows_under_its_pod_where_the_kernel_lets_it(
+        self, workloads: Workloads, cluster: Cluster, node: str
+    ) -> None:
+        if not has_capability(cluster.node(node), _CAP_SYS_RESOURCE):
+            pytest.skip("needs CAP_SYS_RESOURCE")
+        kubectl = workloads.kubectl
+        kubectl.apply(claim("data", "320Mi"))
+        start_with_volume(workloads, "writer", "data", node)
+        grow_under_pod(kubectl)
 
     def test_block_volume_keeps_what_is_written_to_the_device(
         self, workloads: Workloads, node: str
@@ -130,6 +167,8 @@ class TestVolume:
 
 def test_helm_test_passes(release: Release) -> None:
     release.test()
+    # Helm keeps the pod, and with it a claim, for who wants its logs.
+    release.kubectl.delete("pod", "--selector=app.kubernetes.io/component=test")
 
 
 def test_claim_of_too_much_stays_pending_with_words(release: Release, workloads: Workloads) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from e2e.cluster.kubectl import Object
 
+DRIVER_NAME = "csi-zfs.io"
 STORAGE_CLASS = "csi-zfs"
 SNAPSHOT_CLASS = "csi-zfs"
 SNAPSHOT_GROUP = "snapshot.storage.k8s.io"
@@ -34,6 +35,19 @@ def claim(
         "kind": "PersistentVolumeClaim",
         "metadata": {"name": name},
         "spec": spec,
+    }
+
+
+def storage_class(name: str, parameters: Mapping[str, str]) -> Object:
+    """A class of the driver beside the chart's own."""
+    return {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {"name": name},
+        "provisioner": DRIVER_NAME,
+        "parameters": dict(parameters),
+        "volumeBindingMode": "WaitForFirstConsumer",
+        "allowVolumeExpansion": True,
     }
 
 

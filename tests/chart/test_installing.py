@@ -96,6 +96,13 @@ def test_test_of_the_release_writes_to_a_claim_of_the_first_class() -> None:
     compile(container(pod["spec"], "claim")["command"][2], "the test's program", "exec")
 
 
+def test_test_of_the_release_leaves_no_volume() -> None:
+    """It would keep an uninstallation back; what the pod says Helm prints before it goes."""
+    annotations = render(DEFAULT).one("Pod", "csi-zfs-test-claim")["metadata"]["annotations"]
+    assert "hook-succeeded" in annotations["helm.sh/hook-delete-policy"]
+    assert "hook-succeeded" in annotations["helm.sh/hook-output-log-policy"]
+
+
 def test_no_class_leaves_the_test_out() -> None:
     assert not render(Case(sets=("storageClasses=[]",))).of("Pod")
 

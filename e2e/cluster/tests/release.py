@@ -63,7 +63,7 @@ class Release:
 
     def test(self) -> None:
         """Run the chart's own test."""
-        self.cluster.helm.run("test", RELEASE, "--namespace", NAMESPACE, "--logs")
+        self.cluster.helm.run("test", RELEASE, "--namespace", NAMESPACE)
 
     def uninstall(self, *words: str) -> None:
         """Uninstall it and wait until it is gone."""

@@ -167,8 +167,8 @@ class TestVolume:
 
 def test_helm_test_passes(release: Release) -> None:
     release.test()
-    # Helm keeps the pod, and with it a claim, for who wants its logs.
-    release.kubectl.delete("pod", "--selector=app.kubernetes.io/component=test")
+    # A claim that is left would keep the uninstallation back.
+    release.kubectl.wait_until_none("persistentvolumeclaims")
 
 
 def test_claim_of_too_much_stays_pending_with_words(release: Release, workloads: Workloads) -> None:

@@ -60,6 +60,10 @@ e2e-zfs: need-root setup vm-packages ## Run the suites that need real OpenZFS in
 e2e-zfs-short: need-root setup vm-packages ## Run those of these suites that CI has the time for (root)
 	@$(PY) -m e2e.vm suites --short
 
+.PHONY: bench-router
+bench-router: setup ## Measure the router of a cluster before 1,000 simulated nodes
+	@$(PY) -m tests.bench.router --markdown docs/performance.md $(BENCH_ARGS)
+
 .PHONY: bench-zfs
 bench-zfs: need-root setup vm-packages ## Measure the driver on real OpenZFS in a virtual machine (root)
 	@$(PY) -m e2e.vm module --name bench e2e.bench $(BENCH_ARGS) --markdown /run/results/openzfs.md

@@ -7,7 +7,7 @@ from csi_zfs.cluster import client
 from csi_zfs.cluster.forgotten import ForgottenPools
 from csi_zfs.cluster.leftovers import Leftovers, leftovers_of
 from csi_zfs.domain.errors import InUseError, InvalidRequestError
-from csi_zfs.rpc.router.fleet import Fleet
+from csi_zfs.rpc.router.fleet import Fleet, told_of
 from csi_zfs.settings import ControllerSettings
 from csi_zfs.system.clock import Clock
 
@@ -60,10 +60,10 @@ def _require_gone(fleet: Fleet, pool_id: str, *, is_sure: bool) -> None:
             )
     away = [member for member in fleet.members() if not member.is_described]
     if away and not is_sure:
-        told = "; ".join(f"{member.node_id}: {member.trouble}" for member in away[:5])
         raise PoolMayBeThereError(
-            f"pool {pool_id} may be on a node that does not answer ({told}). Bring it back or take"
-            " it out of the cluster; or say --even-if-away if you know that the pool is gone"
+            f"pool {pool_id} may be on a node that does not answer ({told_of(away)}). Bring it back"
+            " or take it out of the cluster; or say --even-if-away if you know that the pool is"
+            " gone"
         )
 
 

@@ -33,14 +33,14 @@ def measure(bench: Workbench) -> Section:
     volumes = bench.amount.volumes[-1]
     driver = bench.driver_with(volumes)
     _read_everything(driver)
-    busy_bytes = _rss_bytes(driver.pid)
+    busy_bytes = rss_bytes(driver.pid)
     driver.stop()
     warm = _started(driver)
     driver.stop()
     driver.export_pool()
     cold = _started(driver)
     _read_everything(driver)
-    fresh_bytes = _rss_bytes(driver.pid)
+    fresh_bytes = rss_bytes(driver.pid)
     return Section(
         title=f"Start and memory with {volumes:,} volumes",
         note=(
@@ -82,7 +82,7 @@ def _read_everything(driver: RealDriver) -> None:
         pass
 
 
-def _rss_bytes(pid: int) -> int:
+def rss_bytes(pid: int) -> int:
     found = _RSS.search(Path(f"/proc/{pid}/status").read_text())
     if found is None:
         raise LookupError(f"process {pid} has no memory")

@@ -23,6 +23,7 @@ from csi_zfs.rpc.router.methods import DESCRIBE
 from csi_zfs.services.pools import PoolNotServedError, SamePoolError
 
 DESCRIBE_TIMEOUT_S = 3.0
+_TOLD = 3
 _NO_ADDRESS = "it has no address now"
 _REQUEST = agent_pb2.DescribeRequest()
 
@@ -89,6 +90,7 @@ class Fleet:
         with self._guard:
             for node_id in {*self._members, *addresses}:
                 self._place(node_id, addresses.get(node_id))
+            self._members = dict(sorted(self._members.items()))
             self._is_known = True
 
     def _place(self, node_id: str, address: str | None) -> None:
@@ -111,19 +113,23 @@ class Fleet:
 
     def members(self) -> list[Member]:
         """All nodes, in the order of their names; raises `FleetUnknownError`."""
-        if not self._is_known:
-            raise FleetUnknownError("the router is starting and looks for agents: try again")
+        self._require_known()
         with self._guard:
-            return [self._members[node_id] for node_id in sorted(self._members)]
+            return list(self._members.values())
 
     def member(self, node_id: str) -> Member:
         """One node; raises `NoAgentError`, `FleetUnknownError`."""
-        for member in self.members():
-            if member.node_id == node_id:
-                return member
-        raise NoAgentError(
-            f"no agent of node {node_id} is known: is the driver's pod running there?"
-        )
+        self._require_known()
+        member = self._members.get(node_id)
+        if member is None:
+            raise NoAgentError(
+                f"no agent of node {node_id} is known: is the driver's pod running there?"
+            )
+        return member
+
+    def _require_known(self) -> None:
+        if not self._is_known:
+            raise FleetUnknownError("the router is starting and looks for agents: try again")
 
     def owner_of(self, pool_id: str) -> Member:
         """The one node that serves a pool.
@@ -156,8 +162,7 @@ class Fleet:
         if last:
             words += f"; node {last[0]} had it"
         if away:
-            told = ", ".join(f"{member.node_id} ({member.trouble})" for member in away[:5])
-            words += f"; away: {told}"
+            words += f"; away: {told_of(away)}"
         return f"{words}. If its node is gone for good, see `csi-zfs forget`"
 
     def describe(self, members: Iterable[Member]) -> None:
@@ -188,9 +193,13 @@ class Fleet:
         self.describe(member for member in members if not member.is_described)
         away = [member for member in members if not member.is_described]
         if away:
-            told = "; ".join(f"{member.node_id}: {member.trouble}" for member in away[:5])
-            more = f" and {len(away) - 5} more" if len(away) > 5 else ""  # noqa: PLR2004
-            raise AgentAwayError(f"not all nodes answer, so nothing was told: {told}{more}")
+            raise AgentAwayError(f"not all nodes answer, so nothing was told: {told_of(away)}")
+
+
+def told_of(away: Sequence[Member]) -> str:
+    """Which nodes are away, and why, for a message of limited length."""
+    told = "; ".join(f"{member.node_id}: {member.trouble}" for member in away[:_TOLD])
+    return f"{told} and {len(away) - _TOLD} more" if len(away) > _TOLD else told
 
 
 def _require_node(

@@ -74,7 +74,7 @@ vm: need-root setup vm-packages ## Boot a virtual machine with real OpenZFS and 
 	@$(PY) -m e2e.vm up
 
 .PHONY: cluster
-cluster: need-root setup cluster-packages ## Start a real Kubernetes cluster and leave it running [NODES=2] [ZFS=1] (root, Go)
+cluster: need-root setup cluster-packages image-packages ## Start a real Kubernetes cluster and leave it running [NODES=2] [ZFS=1] (root, Go)
 	@$(PY) -m e2e.cluster up --nodes $(NODES) --zfs $(ZFS)
 
 .PHONY: cluster-down
@@ -85,7 +85,9 @@ cluster-down: need-root setup ## End that cluster, with all that it started (roo
 e2e-cluster: need-root setup cluster-packages image-packages ## Run the suites that need a real Kubernetes cluster [NODES=2] [ZFS=1] (root, Go)
 	@$(PY) -m e2e.cluster suites --nodes $(NODES) --zfs $(ZFS)
 
+# On native nodes alone: no machine has to be emulated.
 .PHONY: e2e-cluster-short
+e2e-cluster-short: ZFS := 0
 e2e-cluster-short: need-root setup cluster-packages image-packages ## Run those of these suites that CI has the time for (root, Go)
 	@$(PY) -m e2e.cluster suites --short --nodes $(NODES) --zfs $(ZFS)
 

@@ -18,7 +18,7 @@ from e2e.cluster.control_plane import (
     ControlPlane,
 )
 from e2e.cluster.errors import ClusterError, CommandFailedError, NotRunningError
-from e2e.cluster.host import prepare_host, restore_host
+from e2e.cluster.host import Host
 from e2e.cluster.kubectl import Helm, Kubectl
 from e2e.cluster.layout import Layout
 from e2e.cluster.network import make_bridge, remove_bridge
@@ -130,7 +130,7 @@ def start_cluster(layout: Layout, plan: Plan) -> Cluster:
     control = ControlPlane(layout, plan)
     with step("starting the control plane and the nodes"):
         Authority(layout.secrets).make([node.name for node in nodes])
-        prepare_host(layout.host)
+        Host().prepare(layout.host)
         make_bridge()
         control.start(ETCD, API_SERVER)
         for node in nodes:
@@ -170,7 +170,7 @@ def end_cluster(layout: Layout) -> bool:
             if not process.wait(_END_LIMIT_S):
                 say(f"{process.name} (process {process.pid}) does not end")
         remove_bridge()
-        restore_host(layout.host)
+        Host().restore(layout.host)
         remove_files(layout.root)
     return True
 

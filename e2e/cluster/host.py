@@ -2,11 +2,13 @@
 
 import contextlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
-# Every kubelet sets the last ones, and they are the kernel's, not the namespace's.
+_FORWARDING = "net.ipv4.ip_forward"
+# Every kubelet sets the other ones, and they are the kernel's, not the namespace's.
 SETTINGS = (
-    "net.ipv4.ip_forward",
+    _FORWARDING,
     "vm.overcommit_memory",
     "vm.panic_on_oom",
     "kernel.panic",
@@ -14,33 +16,39 @@ SETTINGS = (
     "kernel.keys.root_maxkeys",
     "kernel.keys.root_maxbytes",
 )
-# Nodes mount their own directories there.
-MOUNT_POINTS = (Path("/var/lib/kubelet"), Path("/var/lib/csi-zfs"))
 
 
-def prepare_host(record: Path) -> None:
-    """Make the machine ready for nodes, after its state was written down."""
-    found = {name: _path(name).read_text().strip() for name in SETTINGS if _path(name).exists()}
-    missing = [str(path) for path in MOUNT_POINTS if not path.exists()]
-    record.write_text(json.dumps({"settings": found, "directories": missing}, indent=1))
-    for name in missing:
-        Path(name).mkdir(parents=True)
-    _path("net.ipv4.ip_forward").write_text("1")
+@dataclass(frozen=True, slots=True)
+class Host:
+    """The machine, as far as nodes change it."""
 
+    settings: Path = Path("/proc/sys")
+    # Nodes mount their own directories there.
+    mount_points: tuple[Path, ...] = (Path("/var/lib/kubelet"), Path("/var/lib/csi-zfs"))
 
-def restore_host(record: Path) -> None:
-    """Put back what `prepare_host` wrote down; a directory that is in use by now stays."""
-    if not record.exists():
-        return
-    before = json.loads(record.read_text(encoding="utf-8"))
-    for name, value in before["settings"].items():
-        if _path(name).read_text().strip() != value:
-            _path(name).write_text(value)
-    for name in before["directories"]:
-        with contextlib.suppress(OSError):
-            Path(name).rmdir()
-    record.unlink()
+    def prepare(self, record: Path) -> None:
+        """Make it ready for nodes, after its state was written down."""
+        paths = {name: self._path(name) for name in SETTINGS}
+        before = {name: path.read_text().strip() for name, path in paths.items() if path.exists()}
+        missing = [path for path in self.mount_points if not path.exists()]
+        state = {"settings": before, "directories": [str(path) for path in missing]}
+        record.write_text(json.dumps(state, indent=1), encoding="utf-8")
+        for path in missing:
+            path.mkdir(parents=True)
+        self._path(_FORWARDING).write_text("1")
 
+    def restore(self, record: Path) -> None:
+        """Put back what `prepare` wrote down; a directory that somebody uses by now stays."""
+        if not record.exists():
+            return
+        before = json.loads(record.read_text(encoding="utf-8"))
+        for name, value in before["settings"].items():
+            if self._path(name).read_text().strip() != value:
+                self._path(name).write_text(value)
+        for name in before["directories"]:
+            with contextlib.suppress(OSError):
+                Path(name).rmdir()
+        record.unlink()
 
-def _path(setting: str) -> Path:
-    return Path("/proc/sys", *setting.split("."))
+    def _path(self, setting: str) -> Path:
+        return self.settings.joinpath(*setting.split("."))

@@ -107,3 +107,16 @@ def test_every_image_has_a_version(name: str) -> None:
             assert tag[0].isdigit() or tag[0] == "v", (who, item["image"])
             assert "resources" in item or who.startswith("Pod/"), (who, item["name"])
             assert "limits" not in item.get("resources", {})
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_probe_asks_a_port_that_is_there(name: str) -> None:
+    """A name is looked for in the probe's own container, a number in the whole pod."""
+    for who, pod in render(CASES[name]).pods():
+        ports = [port for item in pod["containers"] for port in item.get("ports", [])]
+        numbers = {port["containerPort"] for port in ports}
+        assert len(numbers) == len(ports), who
+        for item in pod["containers"]:
+            own = {port["name"] for port in item.get("ports", [])}
+            probes = [item[key] for key in item if key.endswith("Probe")]
+            assert {probe["httpGet"]["port"] for probe in probes} <= own | numbers, who

@@ -38,7 +38,10 @@ class Opener:
     def open(self, pool: PoolSettings) -> DatasetManager:
         """Open one pool to serve it; raises as the `open_pool` of its engine does."""
         if pool.path is None:
-            return self.made_openzfs().serve(pool)
+            openzfs = self.made_openzfs()
+            if pool.create:
+                openzfs.create(pool.dataset)
+            return openzfs.serve(pool)
         return self._embedded(pool, pool.path)
 
     def open_beside(self, pool: PoolSettings) -> DatasetManager:

@@ -79,7 +79,8 @@ class PoolSettings:
     )
     create: bool = setting(
         YES_OR_NO,
-        "Whether an embedded pool that does not exist yet is made when the driver starts.",
+        "Whether a pool that does not exist yet is made when the driver starts. A zpool is never"
+        " made.",
         default=False,
     )
     thin_ratio: float = setting(

@@ -28,10 +28,6 @@ def place_mistakes(entry: Mapping[str, object], keys: Keys) -> Iterator[Mistake]
         yield Mistake(
             (*keys, "size"), "is for a pool with a path; a dataset can have a quota: see `zfs set`"
         )
-    if entry.get("create") and "dataset" in entry:
-        yield Mistake(
-            (*keys, "create"), "is for a pool with a path; see `csi-zfs pool create --dataset`"
-        )
 
 
 def shared_mistakes(pools: Sequence[Mapping[str, object]]) -> Iterator[Mistake]:

@@ -270,3 +270,20 @@ def test_pool_is_made_once_and_looked_after_by_its_own_commands(
     nowhere = f"{dataset.partition('/')[0]}/nowhere"
     with pytest.raises(DriverFailedError, match=f"there is no {nowhere}: make it with `zfs create"):
         run_command("pool", "create", "tank", "--dataset", f"{nowhere}/csi")
+
+
+@pytest.mark.timeout(LIMIT_S)
+def test_pool_that_is_missing_is_made_at_the_start_where_the_settings_say_so(
+    paths: DriverPaths, dataset: str
+) -> None:
+    own = f"{dataset.partition('/')[0]}/made-{paths.root.name}"
+    write_settings(paths, pool_size="", more={"pools": [pool_on(own) | {"create": True}]})
+    with running_driver(paths) as driver:
+        volume = driver.client.create_volume("kept", size_bytes=MIB)
+        driver.stop()
+        driver.start()
+        assert [[one.volume_id for one in page] for page in driver.client.list_volumes()] == [
+            [volume.volume_id]
+        ]
+        driver.client.delete_volume(volume.volume_id)
+        require_nothing_left(driver, own)

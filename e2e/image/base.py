@@ -5,7 +5,7 @@ no settings of apt into the image.
 """
 
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +20,9 @@ _LIMIT_S = 1800.0
 # Where the package of that name puts it, in the base image.
 _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 _HOOKS = "/usr/share/mmdebstrap/hooks/merged-usr"
+# Where this machine's own apt finds whom to trust, and where that of the base image does.
+_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+_TRUST = f'Acquire::https::CAInfo "/etc/apt/{_CERTIFICATES.name}";\n'
 _CONTAINERFILE = "FROM scratch\nADD base.tar /\n"
 
 
@@ -58,9 +61,20 @@ def sources_file(found: Iterable[Source]) -> str:
     )
 
 
-def bootstrap(target: Path, found: Iterable[Source], *, settings: Path, sources: Path) -> list[str]:
-    """The command that writes the base system as a tar archive."""
-    copy = f"copy-in {shlex.quote(str(sources))} /etc/apt/sources.list.d"
+def lent_files(found: Iterable[Source]) -> dict[str, dict[str, str]]:
+    """What apt of the base image has besides: texts by their directory and name."""
+    archive = list(found)
+    files = {"/etc/apt/sources.list.d": {"debian.sources": sources_file(archive)}}
+    if any(source.uri.startswith("https:") for source in archive):
+        files["/etc/apt"] = {_CERTIFICATES.name: _CERTIFICATES.read_text(encoding="utf-8")}
+        files["/etc/apt/apt.conf.d"] = {"99certificates": _TRUST}
+    return files
+
+
+def bootstrap(
+    target: Path, found: Iterable[Source], *, settings: Path, lent: Mapping[Path, str]
+) -> list[str]:
+    """The command that writes the base system as a tar archive; `lent` says what goes where."""
     return [
         *("mmdebstrap", "--mode=root", "--variant=minbase", "--format=tar"),
         f"--include={','.join(recipe.BASE_PACKAGES)}",
@@ -68,7 +82,10 @@ def bootstrap(target: Path, found: Iterable[Source], *, settings: Path, sources:
         f"--aptopt={settings}",
         *(f"--dpkgopt={option}" for option in recipe.BASE_DPKG_OPTIONS),
         '--customize-hook=rm -rf "$1"/etc/apt/sources.list "$1"/etc/apt/sources.list.d/*',
-        f"--customize-hook={copy}",
+        *(
+            f"--customize-hook=copy-in {shlex.quote(str(file))} {directory}"
+            for file, directory in lent.items()
+        ),
         *(recipe.SUITE, str(target)),
         *(source.line(source.suites[0], recipe.COMPONENTS) for source in found),
     ]
@@ -76,12 +93,16 @@ def bootstrap(target: Path, found: Iterable[Source], *, settings: Path, sources:
 
 def _build(work: Path, log: Path) -> None:
     found = archives(load_sources())
-    settings, sources = work / "apt.conf", work / "debian.sources"
+    settings = work / "apt.conf"
     settings.write_text(load_settings(), encoding="utf-8")
-    sources.write_text(sources_file(found), encoding="utf-8")
-    command = bootstrap(work / "base.tar", found, settings=settings, sources=sources)
+    lent = {}
+    for directory, files in lent_files(found).items():
+        for name, text in files.items():
+            (work / name).write_text(text, encoding="utf-8")
+            lent[work / name] = directory
+    command = bootstrap(work / "base.tar", found, settings=settings, lent=lent)
     with step("making the base image (about 1 minute)"):
         run_logged([*ALONE, *command], log, limit_s=_LIMIT_S)
     (work / DOCKERFILE).write_text(_CONTAINERFILE, encoding="utf-8")
-    settings.unlink()
-    sources.unlink()
+    for file in (settings, *lent):
+        file.unlink()

@@ -1,8 +1,10 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from e2e.image.base import archives, bootstrap, sources_file
+from e2e.image import base
+from e2e.image.base import archives, bootstrap, lent_files, sources_file
 from e2e.vm.apt import NoMirrorError, Source, parse_deb822
 
 RELEASE = Source("http://mirror.example/debian", ("bookworm", "bookworm-updates"), ("main",), "/k")
@@ -49,7 +51,7 @@ def test_bootstrap_names_each_archive_with_the_key_of_this_machine() -> None:
         Path("base.tar"),
         archives([RELEASE, SECURITY]),
         settings=Path("apt.conf"),
-        sources=Path("a b/debian.sources"),
+        lent={Path("a b/debian.sources"): "/etc/apt/sources.list.d"},
     )
     assert command[-3:] == [
         "deb [signed-by=/k] http://mirror.example/debian bookworm main",
@@ -57,3 +59,20 @@ def test_bootstrap_names_each_archive_with_the_key_of_this_machine() -> None:
         "deb http://mirror.example/security bookworm-security main",
     ]
     assert "--customize-hook=copy-in 'a b/debian.sources' /etc/apt/sources.list.d" in command
+
+
+def test_base_has_the_sources_and_nothing_else_of_this_machine() -> None:
+    assert lent_files([RELEASE, SECURITY]) == {
+        "/etc/apt/sources.list.d": {"debian.sources": sources_file([RELEASE, SECURITY])}
+    }
+
+
+def test_base_trusts_an_archive_behind_tls_as_this_machine_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificates = tmp_path / "trusted.crt"
+    certificates.write_text("certificates")
+    monkeypatch.setattr(base, "_CERTIFICATES", certificates)
+    files = lent_files([RELEASE, replace(SECURITY, uri="https://mirror.example/security")])
+    assert files["/etc/apt"] == {"trusted.crt": "certificates"}
+    assert list(files["/etc/apt/apt.conf.d"]) == ["99certificates"]

@@ -4,6 +4,7 @@ import os
 import re
 import uuid
 from collections.abc import Generator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from e2e.cluster.cluster import Cluster, find_cluster
 from e2e.cluster.kubectl import Kubectl
 from e2e.cluster.layout import Layout, state_directory
 from e2e.cluster.tests.workloads import Workloads
+from e2e.vm.cache import locked
 
 _LIMIT_S = 600
 _CLUSTER = pytest.StashKey[Cluster]()
@@ -31,6 +33,11 @@ def pytest_sessionstart(session: pytest.Session) -> None:
             returncode=pytest.ExitCode.USAGE_ERROR,
         )
     session.config.stash[_CLUSTER] = cluster
+    # Each installs the driver, and ends nodes: two at once would be in each other's way.
+    stack = ExitStack()
+    lock = cluster.layout.root / "tests.lock"
+    stack.enter_context(locked(lock, "other tests in this cluster"))
+    session.config.add_cleanup(stack.close)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -20,6 +20,7 @@ from e2e.cluster.making import build as build_plan
 from e2e.cluster.run import DEFAULT_LIMIT_S, Selection, run_pytest
 from e2e.cluster.suites import SHORT_SUITES, SUITES, run_suites
 from e2e.cluster.versions import CONFORMANCE, PROGRAMS
+from e2e.image.archive import Archive
 from e2e.image.build import image_cache
 from e2e.vm.cache import cache_directory, locked
 from e2e.vm.errors import VmError
@@ -166,6 +167,7 @@ def _start(wish: Wish) -> Cluster:
     with _alone():
         running = find_cluster(_LAYOUT)
         if running is not None and is_same(running.plan, plan):
+            running.provide(Archive(Path(plan.driver_archive)))
             return running
         if end_cluster(_LAYOUT):
             say("ended the cluster that was there, which was another one")

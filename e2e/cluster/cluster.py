@@ -21,11 +21,13 @@ from e2e.cluster.errors import ClusterError, CommandFailedError, NotRunningError
 from e2e.cluster.host import Host
 from e2e.cluster.kubectl import Helm, Kubectl
 from e2e.cluster.layout import Layout
-from e2e.cluster.network import make_bridge, remove_bridge
-from e2e.cluster.node import Node, import_images, load_archive
+from e2e.cluster.native import end_node
+from e2e.cluster.network import make_bridge, remove_links
+from e2e.cluster.node import Node, images_on, import_images, load_archive
 from e2e.cluster.plan import Plan, load_plan
 from e2e.cluster.processes import Processes
 from e2e.cluster.waiting import require_running, wait_until
+from e2e.image.archive import Archive
 from e2e.vm.errors import VmError
 from e2e.vm.progress import say, step
 from tests.support.leftovers import remove_files
@@ -92,6 +94,13 @@ class Cluster:
         """Import the archive of images into every node."""
         with step(f"loading {archive.name} into every node"), ThreadPoolExecutor() as pool:
             list(pool.map(lambda node: load_archive(node, archive), self.nodes()))
+
+    def provide(self, archive: Archive) -> None:
+        """Give every node an image, unless it has the very same one."""
+        for node in self.nodes():
+            if images_on(node).get(archive.name) != archive.digest:
+                with step(f"loading {archive.name} into {node.name}"):
+                    load_archive(node, archive.path)
 
     def collect(self, target: Path) -> None:
         """Copy all logs, and what the cluster says of itself, into a directory."""
@@ -160,16 +169,16 @@ def end_cluster(layout: Layout) -> bool:
     if not layout.root.exists():
         return False
     with undisturbed():
-        plan = load_plan(layout.cluster)
-        for node in plan.nodes(layout) if plan is not None else ():
-            node.kill()
+        # Whatever the plan says: it may be that of another version of the harness.
+        for directory in sorted(layout.nodes.glob("*")):
+            end_node(layout, directory.name)
         processes = Processes(layout.processes).all()
         for process in processes:
             process.kill()
         for process in processes:
             if not process.wait(_END_LIMIT_S):
                 say(f"{process.name} (process {process.pid}) does not end")
-        remove_bridge()
+        remove_links()
         Host().restore(layout.host)
         remove_files(layout.root)
     return True

@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +14,8 @@ from e2e.cluster.assets import (
     link_programs,
 )
 from e2e.cluster.errors import ClusterError
-from e2e.cluster.layout import Layout
-from e2e.cluster.plan import MAX_NATIVE_NODES, Guest, Plan
+from e2e.cluster.layout import MAX_NATIVE_NODES, Layout
+from e2e.cluster.plan import Guest, Plan
 from e2e.image import recipe
 from e2e.image.build import ensure_image
 from e2e.vm.images import ensure_images
@@ -49,15 +49,17 @@ def build(wish: Wish, checkout: Path, caches: Caches) -> tuple[Assets, Plan]:
         raise ClusterError(f"a cluster has 1 to {MAX_NATIVE_NODES} native nodes")
     assets = ensure_assets(checkout, caches.cluster)
     driver = ensure_image(checkout, caches.image, epoch_s=recipe.epoch(os.environ)).archive
-    images = dict(assets.images) | {driver.name: driver.path}
+    archives = [*assets.images.values(), driver.path]
     plan = Plan(
         native_nodes=wish.native_nodes,
         packages=str(assets.packages.root),
         definitions=str(assets.definitions),
-        images={name: str(path) for name, path in images.items()},
+        images={name: str(path) for name, path in assets.images.items()},
+        driver_image=driver.name,
+        driver_archive=str(driver.path),
         etcd_port=free_port(),
         etcd_peer_port=free_port(),
-        guest=_guest(assets, checkout, caches, images) if wish.with_openzfs else None,
+        guest=_guest(assets, checkout, caches, archives) if wish.with_openzfs else None,
     )
     return assets, plan
 
@@ -69,21 +71,21 @@ def prepare(layout: Layout, assets: Assets) -> None:
 
 
 def is_same(one: Plan, other: Plan) -> bool:
-    """Whether two plans differ in nothing but the ports that happened to be free."""
-    return _without_ports(one) == _without_ports(other)
+    """Whether two plans are of the same cluster: ports are free by chance, the driver changes."""
+    return _essence(one) == _essence(other)
 
 
-def _without_ports(plan: Plan) -> Plan:
-    guest = dataclasses.replace(plan.guest, port=0) if plan.guest is not None else None
-    return dataclasses.replace(plan, etcd_port=0, etcd_peer_port=0, guest=guest)
+def _essence(plan: Plan) -> Plan:
+    guest = dataclasses.replace(plan.guest, port=0, kept="") if plan.guest is not None else None
+    return dataclasses.replace(plan, etcd_port=0, etcd_peer_port=0, driver_archive="", guest=guest)
 
 
-def _guest(assets: Assets, checkout: Path, caches: Caches, archives: Mapping[str, Path]) -> Guest:
+def _guest(assets: Assets, checkout: Path, caches: Caches, archives: Sequence[Path]) -> Guest:
     images = ensure_images(checkout, caches.vm)
     return Guest(
         system=str(images.system),
         environment=str(images.environment),
         programs=str(ensure_node_disk(assets, caches.cluster)),
-        kept=str(ensure_kept_disk(assets, list(archives.values()), caches.cluster)),
+        kept=str(ensure_kept_disk(assets, archives, caches.cluster)),
         port=free_port(),
     )

@@ -68,16 +68,8 @@ class NativeNode:
 
     def kill(self) -> None:
         """End every process of it at once; its loop devices and control groups go, too."""
-        process = self._process()
-        if process is not None:
-            # Its parent waits for it, and so for all that the kernel ends with it.
-            process.kill_child()
-            if not process.wait(_END_LIMIT_S):
-                process.kill()
+        end_node(self.layout, self.name)
         unplug(self.address)
-        detach_loops_below(self.directory / "kept" / "csi-zfs")
-        detach_loops_below(self.directory / "kept" / "kubelet")
-        remove_cgroups(self.name)
 
     def command(self, *words: str) -> list[str]:
         """The command that runs these words in its namespaces."""
@@ -118,6 +110,20 @@ class NativeNode:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         Path(self.place.kept).mkdir(exist_ok=True)
+
+
+def end_node(layout: Layout, name: str) -> None:
+    """End a node of either kind, by what is on record and on the disk of it alone."""
+    process = Processes(layout.processes).find(name)
+    if process is not None:
+        # The parent of its first process waits for it, and so for all that the kernel ends with it.
+        process.kill_child()
+        if child_of(process) is None or not process.wait(_END_LIMIT_S):
+            process.kill()
+            process.wait(_END_LIMIT_S)
+    for directory in ("csi-zfs", "kubelet"):
+        detach_loops_below(layout.nodes / name / "kept" / directory)
+    remove_cgroups(name)
 
 
 def remove_cgroups(node: str) -> None:

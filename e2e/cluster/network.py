@@ -3,9 +3,10 @@
 import subprocess
 
 from e2e.cluster.errors import StartFailedError
-from e2e.cluster.layout import BRIDGE, MACHINE, NETWORK_BITS, Address
+from e2e.cluster.layout import BRIDGE, MACHINE, MAX_NATIVE_NODES, NETWORK_BITS, Address
 
 _LIMIT_S = 30.0
+_CABLES = MAX_NATIVE_NODES + 1
 # A bridge without an address of its own takes another one with every cable.
 _BRIDGE_MAC = "52:54:00:4d:00:00"
 
@@ -17,9 +18,10 @@ def make_bridge() -> None:
     _ip("link", "set", BRIDGE, "up")
 
 
-def remove_bridge() -> None:
-    """Remove the bridge, if it is there; its addresses and routes go with it."""
-    _remove_link(BRIDGE)
+def remove_links() -> None:
+    """Remove the bridge and every cable, if they are there; addresses and routes go with them."""
+    for name in (*(Address(number).link for number in range(1, _CABLES + 1)), BRIDGE):
+        _remove_link(name)
 
 
 def plug_namespace(address: Address, pid: int) -> None:

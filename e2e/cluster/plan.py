@@ -14,7 +14,6 @@ from e2e.vm.images import Images
 
 NATIVE_PREFIX = "node"
 OPENZFS_NAME = "zfs1"
-MAX_NATIVE_NODES = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +35,9 @@ class Plan:
     packages: str
     definitions: str
     images: Mapping[str, str]
+    # The driver's own changes with every edit; a running cluster is given another one.
+    driver_image: str
+    driver_archive: str
     etcd_port: int
     etcd_peer_port: int
     guest: Guest | None = None
@@ -63,7 +65,8 @@ class Plan:
 
     def archives(self) -> dict[str, Path]:
         """The archives of the images that every node has, by name."""
-        return {name: Path(path) for name, path in self.images.items()}
+        every = dict(self.images) | {self.driver_image: self.driver_archive}
+        return {name: Path(path) for name, path in every.items()}
 
     def save(self, path: Path) -> None:
         """Write it down."""
@@ -71,9 +74,12 @@ class Plan:
 
 
 def load_plan(path: Path) -> Plan | None:
-    """The plan that `save` wrote down there, if there is one."""
+    """The plan that `save` wrote down there; None without one, or with that of other times."""
     if not path.exists():
         return None
     saved = json.loads(path.read_text(encoding="utf-8"))
-    guest = saved.pop("guest")
-    return Plan(**saved, guest=Guest(**guest) if guest is not None else None)
+    try:
+        guest = saved.pop("guest")
+        return Plan(**saved, guest=Guest(**guest) if guest is not None else None)
+    except (KeyError, TypeError):
+        return None

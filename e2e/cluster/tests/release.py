@@ -9,7 +9,6 @@ from pathlib import Path
 from e2e.cluster.chart import CHART
 from e2e.cluster.cluster import Cluster
 from e2e.cluster.kubectl import Kubectl
-from e2e.cluster.node import images_on, load_archive
 from e2e.image import recipe
 from e2e.image.archive import Archive
 from e2e.image.build import ensure_image, image_cache
@@ -25,14 +24,6 @@ def driver_image() -> Archive:
     """The image of this checkout, built first where it is not in the cache."""
     cache = image_cache(os.environ)
     return ensure_image(CHECKOUT, cache, epoch_s=recipe.epoch(os.environ)).archive
-
-
-def provide_images(cluster: Cluster) -> None:
-    """Give every node the driver's image of this checkout, if it has another one."""
-    archive = driver_image()
-    for node in cluster.nodes():
-        if images_on(node).get(archive.name) != archive.digest:
-            load_archive(node, archive.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +68,7 @@ class Release:
 @contextmanager
 def installed(cluster: Cluster, *words: str) -> Iterator[Release]:
     """The driver for the length of a `with` block."""
-    provide_images(cluster)
+    cluster.provide(driver_image())
     release = Release(cluster)
     # Of a run that was killed.
     release.uninstall("--no-hooks")

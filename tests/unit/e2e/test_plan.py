@@ -10,7 +10,17 @@ from e2e.cluster.making import Caches, Wish, build, is_same
 from e2e.cluster.plan import OPENZFS_NAME, Guest, Plan, load_plan
 
 GUEST = Guest("/vm/system", "/vm/environment", "/cluster/disk", "/cluster/kept", 4022)
-PLAN = Plan(2, "/packages", "/definitions", {"a:1": "/a/image.tar"}, 4001, 4002, GUEST)
+PLAN = Plan(
+    native_nodes=2,
+    packages="/packages",
+    definitions="/definitions",
+    images={"a:1": "/a/image.tar"},
+    driver_image="d:1",
+    driver_archive="/d/image.tar",
+    etcd_port=4001,
+    etcd_peer_port=4002,
+    guest=GUEST,
+)
 
 
 @pytest.mark.parametrize("plan", [PLAN, dataclasses.replace(PLAN, guest=None)])
@@ -20,6 +30,11 @@ def test_plan_is_found_again_as_it_was_saved(plan: Plan, tmp_path: Path) -> None
 
 
 def test_plan_that_was_never_saved_is_not_found(tmp_path: Path) -> None:
+    assert load_plan(tmp_path / "cluster.json") is None
+
+
+def test_plan_of_another_version_is_no_plan(tmp_path: Path) -> None:
+    (tmp_path / "cluster.json").write_text('{"native_nodes": 2, "guest": null, "colour": "blue"}')
     assert load_plan(tmp_path / "cluster.json") is None
 
 
@@ -37,9 +52,15 @@ def test_plan_without_a_guest_has_native_nodes_only(tmp_path: Path) -> None:
     assert [node.name for node in plan.nodes(Layout(tmp_path))] == ["node1"]
 
 
-def test_plans_are_the_same_whatever_ports_are_free() -> None:
-    other = dataclasses.replace(PLAN, etcd_port=1, guest=dataclasses.replace(GUEST, port=2))
+def test_every_node_has_the_driver_beside_the_other_images() -> None:
+    assert PLAN.archives() == {"a:1": Path("/a/image.tar"), "d:1": Path("/d/image.tar")}
+
+
+def test_plans_are_the_same_whatever_ports_are_free_and_whatever_the_driver_is() -> None:
+    guest = dataclasses.replace(GUEST, port=2, kept="/other/kept")
+    other = dataclasses.replace(PLAN, etcd_port=1, driver_archive="/e/image.tar", guest=guest)
     assert is_same(PLAN, other)
+    assert not is_same(PLAN, dataclasses.replace(PLAN, images={"a:1": "/other/image.tar"}))
     assert not is_same(PLAN, dataclasses.replace(PLAN, native_nodes=1))
     assert not is_same(PLAN, dataclasses.replace(PLAN, guest=None))
 

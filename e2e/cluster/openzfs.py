@@ -130,7 +130,7 @@ bash {_CONFIGURATION}/guest-node {_CONFIGURATION}/environment
         guest = self._guest()
         if not guest.is_running():
             return
-        script = f"dmesg >{_KEPT}/logs/dmesg.txt; cd {_KEPT}; tar --create logs log"
+        script = f"dmesg >{_KEPT}/logs/dmesg.txt; cd {_KEPT}; tar --create --exclude=log/containers logs log"
         done = subprocess.run(
             guest.shell.script(script),
             check=False,

@@ -130,7 +130,9 @@ bash {_CONFIGURATION}/guest-node {_CONFIGURATION}/environment
         guest = self._guest()
         if not guest.is_running():
             return
-        script = f"dmesg >{_KEPT}/logs/dmesg.txt; cd {_KEPT}; tar --create --exclude=log/containers logs log"
+        # There are only links in log/containers, which lead out of what is unpacked.
+        pack = "tar --create --exclude=log/containers logs log"
+        script = f"dmesg >{_KEPT}/logs/dmesg.txt; cd {_KEPT}; {pack}"
         done = subprocess.run(
             guest.shell.script(script),
             check=False,

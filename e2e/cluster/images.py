@@ -70,7 +70,9 @@ def _ensure_image(recipe: Recipe, cache: Path, architecture: str) -> Path:
 
 
 def _layer(recipe: Recipe) -> Layer:
-    return _shell(recipe.program) if recipe.program.name == "busybox" else _single(recipe.program)
+    return (
+        shell_layer(recipe.program) if recipe.program.name == "busybox" else _single(recipe.program)
+    )
 
 
 def _single(program: Path) -> Layer:
@@ -81,7 +83,7 @@ def _single(program: Path) -> Layer:
     return layer
 
 
-def _shell(busybox: Path) -> Layer:
+def shell_layer(busybox: Path) -> Layer:
     """A system of one program under many names."""
     layer = Layer()
     for name in _DIRECTORIES:

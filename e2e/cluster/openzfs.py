@@ -18,6 +18,7 @@ from e2e.cluster.layout import Address, Layout
 from e2e.cluster.network import plug_tap, unplug
 from e2e.cluster.node_files import NodeFiles, Place
 from e2e.cluster.processes import Process, Processes
+from e2e.cluster.waiting import require_running, wait_until
 from e2e.vm.guest import Guest, await_ready, make_spare_disks
 from e2e.vm.images import Images
 from e2e.vm.qemu import Machine, disk, qemu_command
@@ -31,6 +32,7 @@ _SCRIPTS = Path(__file__).with_name("files")
 _CONFIGURATION = "/run/csi-zfs-node-configuration"
 _DISK = "/opt/node"
 _KEPT = "/var/lib/node"
+_START_LIMIT_S = 60.0
 _END_LIMIT_S = 60.0
 _COPY_LIMIT_S = 300.0
 _PREPARE_LIMIT_S = 240.0
@@ -76,9 +78,15 @@ class OpenZfsNode:
         plug_tap(self.address)
         # As long as the emulator lives it holds the lock by which the guest's own commands know it.
         command = ["flock", "--no-fork", str(scratch / "lock"), *qemu_command(machine)]
-        self._processes.start(
+        process = self._processes.start(
             self.name, command, machine.emulator_log, environment={"TMPDIR": str(scratch)}
         )
+
+        def holds_lock() -> bool:
+            require_running(process, machine.emulator_log)
+            return self._guest().is_running()
+
+        wait_until(holds_lock, f"{self.name} has begun", limit_s=_START_LIMIT_S)
 
     def finish(self) -> None:
         """Wait until it is up, and make a node of it."""

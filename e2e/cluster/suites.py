@@ -29,6 +29,10 @@ class Suite:
 SUITES = (
     Suite("nodes", (f"{_TESTS}/test_nodes.py",)),
     Suite("life", (f"{_TESTS}/test_life.py",)),
+    Suite("pods", (f"{_TESTS}/test_pods.py",)),
+    Suite("requests", (f"{_TESTS}/test_requests.py",)),
+    Suite("openzfs", (f"{_TESTS}/test_openzfs.py",)),
+    Suite("drills", (f"{_TESTS}/test_drills.py",)),
 )
 # What CI has the time for: on a native node alone, so that no machine has to be emulated.
 _SHORT_NODES = "ready or reach or logs or mounts"

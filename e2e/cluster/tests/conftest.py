@@ -14,6 +14,9 @@ from e2e.cluster.kubectl import Kubectl
 from e2e.cluster.layout import Layout, state_directory
 from e2e.cluster.tests.workloads import Workloads
 from e2e.vm.cache import locked
+from tests.conftest import pytest_terminal_summary
+
+__all__ = ["pytest_terminal_summary"]
 
 _LIMIT_S = 600
 _CLUSTER = pytest.StashKey[Cluster]()

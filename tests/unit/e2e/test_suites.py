@@ -41,6 +41,12 @@ def test_every_suite_names_paths_that_exist_and_is_shown_by_ci() -> None:
         assert suite.name.islower()
 
 
+def test_every_module_of_tests_is_in_a_suite() -> None:
+    modules = sorted((CHECKOUT / "e2e" / "cluster" / "tests").glob("test_*.py"))
+    named = sorted(word for suite in SUITES for word in suite.arguments)
+    assert named == [str(path.relative_to(CHECKOUT)) for path in modules]
+
+
 def test_suites_that_pass_are_a_success(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

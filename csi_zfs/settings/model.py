@@ -219,6 +219,11 @@ class ControllerSettings(ServerSettings):
     """Everything that the router of a cluster is told at its start."""
 
     agents: tuple[AgentSettings, ...] = ()
+    rpc_threads: int = setting(
+        whole_number(1, 256),
+        "How many calls run at once; each waits for its node.",
+        default=64,
+    )
     agents_service: ObjectName | None = setting(
         OBJECT_NAME,
         "The headless service, as `namespace/name`, whose endpoints are the drivers of the nodes;"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socket import socket
+from socket import AF_INET6, socket
 
 from csi_zfs.domain.errors import UnavailableError
 from csi_zfs.rpc.metrics import CONTENT_TYPE, Metrics
@@ -82,7 +82,11 @@ class _Server(ThreadingHTTPServer):
     ) -> None:
         self.metrics = metrics
         self.is_ready = is_ready
-        super().__init__(address, _Handler)
+        host, port = address
+        if host.startswith("["):
+            # `[::]` takes connections by IPv4 too, unless the machine says otherwise.
+            self.address_family = AF_INET6
+        super().__init__((host.strip("[]"), port), _Handler)
 
     def handle_error(self, request: socket | tuple[bytes, socket], client_address: object) -> None:
         """Log what the base would print: a peer that went away, mostly."""

@@ -19,7 +19,7 @@ from csi_zfs.settings.kinds import (
 _LABEL = r"[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?"
 _LOWER_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _KEY_NAME = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
-_ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9.-]+):(?P<port>[0-9]{1,5})", re.ASCII)
+_ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})", re.ASCII)
 _MAX_PORT = 65535
 _OBJECT_NAME = re.compile(
     rf"(?P<namespace>(?=[^/]{{1,63}}/){_LOWER_LABEL})"
@@ -51,10 +51,14 @@ ENDPOINT = Kind(_SOCKET_PATH.what, _parse_endpoint)
 
 
 class Address(NamedTuple):
-    """Where to listen: a host name or IPv4 address, and a TCP port."""
+    """A host name or address (one of IPv6 in brackets), and a TCP port."""
 
     host: str
     port: int
+
+    def __str__(self) -> str:
+        """As it is written."""
+        return f"{self.host}:{self.port}"
 
 
 def _parse_address(value: object) -> Address | None:
@@ -67,7 +71,9 @@ def _parse_address(value: object) -> Address | None:
     return Address(match["host"], int(match["port"]))
 
 
-ADDRESS = Kind("a host and a port such as 127.0.0.1:9808, or '' for none", _parse_address)
+ADDRESS = Kind(
+    "a host and a port such as 127.0.0.1:9808 or [::]:9808, or '' for none", _parse_address
+)
 
 
 def _parse_required_address(value: object) -> Address:

@@ -1,5 +1,6 @@
 """What the router of a cluster may ask of a node, and who passes for the router (rules.md C9)."""
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -193,6 +194,22 @@ def test_agent_keeps_its_certificate_while_there_is_none(
         with calling(port, router) as channel:
             stub = csi_pb2_grpc.ControllerStub(channel)
             assert stub.ControllerGetVolume(GET, timeout=TIMEOUT_S).volume.volume_id
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
+def test_agent_is_reached_by_ipv6(authority: Authority, tmp_path: Path) -> None:
+    agent = authority.write(tmp_path / "agent", AGENT)
+    router = client_credentials(TlsDirectory(authority.write(tmp_path / "r", CONTROLLER)).read())
+    port = AgentPort(IDENTITY, AGENT_PORT, interceptor=Interceptor(Metrics()), thread_count=1)
+    port.serve(agent_servicers(RecordingServices().services))
+    number = port.start("[::]", 0, TlsDirectory(agent))
+    options = (("grpc.ssl_target_name_override", AGENT),)
+    try:
+        with grpc.secure_channel(f"[::1]:{number}", router, options) as channel:
+            stub = csi_pb2_grpc.ControllerStub(channel)
+            assert stub.ControllerGetVolume(GET, timeout=TIMEOUT_S).volume.volume_id
+    finally:
+        port.stop(grace_s=0)
 
 
 def test_agent_without_a_certificate_does_not_start(tmp_path: Path) -> None:

@@ -40,6 +40,18 @@ def test_metrics_are_served_in_the_format_of_prometheus() -> None:
     assert "# TYPE csi_zfs_calls_total counter" in body
 
 
+@pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
+def test_metrics_are_served_by_ipv6_and_ipv4_at_once() -> None:
+    server = MonitoringServer(Metrics(), is_ready=lambda: True)
+    try:
+        port = server.start("[::]", 0)
+        assert get(port, "/healthz")[0] == 200
+        with socket.create_connection(("::1", port), timeout=10):
+            pass
+    finally:
+        server.stop()
+
+
 @pytest.mark.parametrize(("is_ready", "expected"), [(True, 200), (False, 503)])
 def test_healthz_says_whether_the_driver_is_ready(*, is_ready: bool, expected: int) -> None:
     with monitored(is_ready=is_ready) as port:

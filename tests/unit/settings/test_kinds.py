@@ -46,6 +46,8 @@ SPECS = {spec.key: spec for spec in TABLES}
         ("metrics_address", "", None),
         ("metrics_address", "localhost:65535", Address("localhost", 65535)),
         ("metrics_address", "127.0.0.1:1", Address("127.0.0.1", 1)),
+        ("metrics_address", "[::]:9808", Address("[::]", 9808)),
+        ("address", "[fd00::7]:9809", Address("[fd00::7]", 9809)),
         ("name", "0" + "-" * 62, "0" + "-" * 62),
         ("size", "100Gi", 100 * GIB),
         ("thin_ratio", 1, 1.0),

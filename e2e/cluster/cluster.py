@@ -80,6 +80,9 @@ class Cluster:
     def restart(self, name: str) -> None:
         """Start a node that was killed, and wait until it is ready."""
         node = self.node(name)
+        process = Processes(self.layout.processes).find(name)
+        if process is not None and process.is_running():
+            raise ClusterError(f"{name} runs: `kill` ends it first")
         began = datetime.now(UTC)
         node.launch()
         node.finish()

@@ -77,7 +77,13 @@ class OpenZfsNode:
         machine.console.unlink(missing_ok=True)
         plug_tap(self.address)
         # As long as the emulator lives it holds the lock by which the guest's own commands know it.
-        command = ["flock", "--no-fork", str(scratch / "lock"), *qemu_command(machine)]
+        command = [
+            "flock",
+            "--no-fork",
+            "--nonblock",
+            str(scratch / "lock"),
+            *qemu_command(machine),
+        ]
         process = self._processes.start(
             self.name, command, machine.emulator_log, environment={"TMPDIR": str(scratch)}
         )

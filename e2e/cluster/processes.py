@@ -108,8 +108,11 @@ class Processes:
         """Start a program in a session of its own; it is recorded when this returns.
 
         Raises:
-            StartFailedError: it could not be recorded; nothing runs.
+            StartFailedError: one of this name runs, or it could not be recorded; nothing begins.
         """
+        before = self.find(name)
+        if before is not None and before.is_running():
+            raise StartFailedError(f"{name} runs already, as process {before.pid}")
         record = self.directory / name
         # setsid forks, so the program is nobody's child: the harness has no one to wait for.
         done = subprocess.run(

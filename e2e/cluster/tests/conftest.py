@@ -12,6 +12,7 @@ import pytest
 from e2e.cluster.cluster import Cluster, find_cluster
 from e2e.cluster.kubectl import Kubectl
 from e2e.cluster.layout import Layout, state_directory
+from e2e.cluster.tests.release import Release, installed
 from e2e.cluster.tests.workloads import Workloads
 from e2e.vm.cache import locked
 from tests.conftest import pytest_terminal_summary
@@ -68,6 +69,13 @@ def pytest_runtest_makereport(
 def fixture_cluster(request: pytest.FixtureRequest) -> Cluster:
     """The running cluster."""
     return request.config.stash[_CLUSTER]
+
+
+@pytest.fixture(scope="module", name="release")
+def fixture_release(cluster: Cluster) -> Iterator[Release]:
+    """The driver, installed without values, for the tests of a module."""
+    with installed(cluster) as release:
+        yield release
 
 
 @pytest.fixture(name="kubectl")

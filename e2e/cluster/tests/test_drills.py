@@ -1,28 +1,20 @@
 """Whatever dies in the middle comes back, and no claim or pod is lost or made twice."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
 from e2e.cluster.chart import CHART
-from e2e.cluster.cluster import Cluster
 from e2e.cluster.kubectl import Kubectl, Object
 from e2e.cluster.node import kill_service, run_on
 from e2e.cluster.tests.kinds import native_nodes
-from e2e.cluster.tests.release import CHECKOUT, NAMESPACE, RELEASE, Release, installed
+from e2e.cluster.tests.release import CHECKOUT, NAMESPACE, RELEASE, Release
 from e2e.cluster.tests.volumes import DRIVER_NAME, VOLUME, claim, mounted, snapshot, using
 from e2e.cluster.tests.workloads import Workloads, pod
 
 _CLAIMS = 12
 _READY_LIMIT_S = 300.0
 _CONTAINERS = ("driver", "csi-provisioner", "csi-snapshotter", "csi-resizer")
-
-
-@pytest.fixture(scope="module", name="release")
-def fixture_release(cluster: Cluster) -> Iterator[Release]:
-    with installed(cluster) as release:
-        yield release
 
 
 @pytest.fixture(name="node")

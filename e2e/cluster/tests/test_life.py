@@ -10,7 +10,7 @@ from e2e.cluster.errors import CommandFailedError
 from e2e.cluster.kubectl import Kubectl
 from e2e.cluster.node import Node, run_on
 from e2e.cluster.plan import OPENZFS_NAME
-from e2e.cluster.tests.release import Release, installed
+from e2e.cluster.tests.release import Release
 from e2e.cluster.tests.volumes import (
     DEVICE,
     DRIVER_NAME,
@@ -30,12 +30,6 @@ _WRITE = f"dd if=/dev/urandom of={VOLUME}/data bs=1M count=8; sha256sum {VOLUME}
 _VERIFY = f"sha256sum -c {VOLUME}/sum"
 _CAP_SYS_RESOURCE = 24
 _CHANGE = f"echo changed >{VOLUME}/data; sync"
-
-
-@pytest.fixture(scope="module", name="release")
-def fixture_release(cluster: Cluster) -> Iterator[Release]:
-    with installed(cluster) as release:
-        yield release
 
 
 @pytest.fixture(name="node", params=["native", "openzfs"])

@@ -9,7 +9,7 @@ from e2e.cluster.cluster import Cluster
 from e2e.cluster.kubectl import Kubectl, Object
 from e2e.cluster.node import run_on
 from e2e.cluster.tests.kinds import native_nodes
-from e2e.cluster.tests.release import Release, installed
+from e2e.cluster.tests.release import Release
 from e2e.cluster.tests.volumes import (
     DRIVER_NAME,
     SNAPSHOT_GROUP,
@@ -25,12 +25,6 @@ from e2e.cluster.tests.workloads import Workloads, pod
 
 _GROUP_API = "groupsnapshot.storage.k8s.io/v1"
 _UNSCHEDULED = '.status.conditions[?(@.type=="PodScheduled")].status'
-
-
-@pytest.fixture(scope="module", name="release")
-def fixture_release(cluster: Cluster) -> Iterator[Release]:
-    with installed(cluster) as release:
-        yield release
 
 
 @pytest.fixture(name="node")

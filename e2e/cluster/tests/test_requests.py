@@ -2,24 +2,17 @@
 
 import json
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import pytest
 
-from e2e.cluster.cluster import Cluster
 from e2e.cluster.kubectl import Kubectl
 from e2e.cluster.tests.kinds import native_nodes
-from e2e.cluster.tests.release import NAMESPACE, Release, installed
+from e2e.cluster.tests.release import NAMESPACE, Release
 from e2e.cluster.tests.volumes import claim, from_snapshot, mounted, snapshot, storage_class, using
 from e2e.cluster.tests.workloads import Workloads, pod
 
 CANARY = "canary-5c1d-a-secret-as-long-as-a-key-has-to-be"
-
-
-@pytest.fixture(scope="module", name="release")
-def fixture_release(cluster: Cluster) -> Iterator[Release]:
-    with installed(cluster) as release:
-        yield release
 
 
 @pytest.fixture(name="node")

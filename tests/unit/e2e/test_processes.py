@@ -86,6 +86,14 @@ def test_child_is_killed_and_its_parent_sees_it(processes: Processes) -> None:
     assert child_of(process) is None
 
 
+def test_process_that_runs_is_not_started_again(processes: Processes) -> None:
+    """Its record would be lost, and nobody would ever end it."""
+    process = start(processes)
+    with pytest.raises(StartFailedError, match="runs already"):
+        start(processes)
+    assert processes.find("sleeper") == process
+
+
 def test_output_goes_into_the_log(processes: Processes) -> None:
     process = start(processes, "sh", "-c", "echo words; echo more >&2")
     assert process.wait(_LIMIT_S)

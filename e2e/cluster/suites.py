@@ -31,6 +31,8 @@ SUITES = (
     Suite("life", (f"{_TESTS}/test_life.py",)),
     Suite("pods", (f"{_TESTS}/test_pods.py",)),
     Suite("requests", (f"{_TESTS}/test_requests.py",)),
+    Suite("chart", (f"{_TESTS}/test_chart.py",)),
+    Suite("room", (f"{_TESTS}/test_room.py",)),
     Suite("openzfs", (f"{_TESTS}/test_openzfs.py",)),
     Suite("drills", (f"{_TESTS}/test_drills.py",)),
 )

@@ -1,7 +1,6 @@
 """Everything that a cluster is started from, built once and never written again."""
 
 import inspect
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -132,8 +131,3 @@ def _ensure_definitions(cache: Path) -> Path:
 
     kind.ensure(finished, build)
     return finished
-
-
-def default_cache() -> Path:
-    """Where this user's builds are."""
-    return cluster_cache(os.environ)

@@ -46,16 +46,20 @@ def build(arguments: list[str], directory: Path, log: Path) -> None:
         CannotBuildError: it failed; the text ends with what it said.
     """
     with log.open("ab") as output:
-        done = subprocess.run(
-            ["nice", "-n", "10", "go", *arguments],
-            check=False,
-            cwd=directory,
-            env=_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            timeout=_BUILD_LIMIT_S,
-        )
+        try:
+            done = subprocess.run(
+                ["nice", "-n", "10", "go", *arguments],
+                check=False,
+                cwd=directory,
+                env=_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                timeout=_BUILD_LIMIT_S,
+            )
+        except subprocess.TimeoutExpired as exc:
+            words = f"`go {arguments[0]}` took over {_BUILD_LIMIT_S:g} s; see {log}"
+            raise CannotBuildError(words) from exc
     if done.returncode != 0:
         raise CannotBuildError(f"`go {arguments[0]}` failed; {log} ends with\n{tail(log)}")
 

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from e2e.cluster.certificates import Authority
@@ -40,7 +41,7 @@ class NodeFiles:
     address: Address
     place: Place
     labels: str = ""
-    taints: str = ""
+    taints: tuple[Mapping[str, str], ...] = ()
 
     @property
     def cgroup(self) -> str:
@@ -70,7 +71,6 @@ class NodeFiles:
             "PODS": PODS,
             "CGROUP": self.cgroup,
             "LABELS": self.labels,
-            "TAINTS": self.taints,
             "PROGRAMS": self.place.programs,
             "PACKAGES": self.place.packages,
             "CONFIGURATION": self.place.configuration,
@@ -132,6 +132,7 @@ state = "{_CONTAINERD}"
             # With 10 s, the default, mounting and deleting of volumes take 5 to 10 s more.
             "nodeStatusUpdateFrequency": "2s",
             "volumeStatsAggPeriod": "5s",
+            "registerWithTaints": [dict(taint) for taint in self.taints],
             "featureGates": FEATURES,
         }
 

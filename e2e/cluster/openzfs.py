@@ -27,7 +27,7 @@ from e2e.vm.ssh import make_key
 ZPOOL = "tank"
 LABEL = "csi-zfs.io/openzfs"
 # It is emulated: what may run anywhere runs better elsewhere.
-_TAINT = "csi-zfs.io/emulated=true:PreferNoSchedule"
+_TAINT = {"key": "csi-zfs.io/emulated", "value": "true", "effect": "PreferNoSchedule"}
 _SCRIPTS = Path(__file__).with_name("files")
 _CONFIGURATION = "/run/csi-zfs-node-configuration"
 _DISK = "/opt/node"
@@ -99,7 +99,7 @@ class OpenZfsNode:
         guest = self._guest()
         await_ready(guest)
         labels = f"{LABEL}=true"
-        files = NodeFiles(self.name, self.address, self.place, labels=labels, taints=_TAINT)
+        files = NodeFiles(self.name, self.address, self.place, labels=labels, taints=(_TAINT,))
         archive = _archive(files.texts(Authority(self.layout.secrets)))
         script = f"""
 date --utc --set=@{time.time():.0f} >/dev/null

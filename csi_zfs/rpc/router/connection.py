@@ -53,7 +53,10 @@ class AgentBugError(Exception):
 class Pending(Generic[AnswerT]):
     """A call that is on its way."""
 
-    def __init__(self, connection: "AgentConnection", future: "grpc.Future[AnswerT]") -> None:
+    def __init__(
+        self, connection: "AgentConnection", future: "grpc.Future[AnswerT] | None"
+    ) -> None:
+        """Wait for `future`; there is none where the connection was closed before."""
         self.connection = connection
         self._future = future
 
@@ -65,6 +68,8 @@ class Pending(Generic[AnswerT]):
             AgentLateError: the deadline passed first.
             AgentBugError: it answered INTERNAL, or with what no agent says.
         """
+        if self._future is None:
+            raise self.connection.closed()
         try:
             return self._future.result()
         except grpc.RpcError as exc:
@@ -117,7 +122,10 @@ class AgentConnection:
         self, method: Method[AnswerT], request: Message, timeout_s: float
     ) -> Pending[AnswerT]:
         """Send a request; whoever waits for the answer gets the error."""
-        future = self._callable(method).future(request, timeout=timeout_s)
+        try:
+            future = self._callable(method).future(request, timeout=timeout_s)
+        except ValueError:  # so says gRPC of a closed channel
+            return Pending(self, None)
         return Pending(self, cast("grpc.Future[AnswerT]", future))
 
     def call(self, method: Method[AnswerT], request: Message, timeout_s: float) -> AnswerT:
@@ -126,6 +134,12 @@ class AgentConnection:
             return cast("AnswerT", self._callable(method)(request, timeout=timeout_s))
         except grpc.RpcError as exc:
             raise self.meaning_of(exc) from exc
+        except ValueError as exc:
+            raise self.closed() from exc
+
+    def closed(self) -> AgentAwayError:
+        """The error of a call that found the connection closed: nothing was sent."""
+        return AgentAwayError(f"{self} is being connected anew: try again")
 
     def _callable(
         self, method: Method[AnswerT]

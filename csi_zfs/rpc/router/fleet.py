@@ -56,7 +56,8 @@ class Member:
     @property
     def trouble(self) -> str:
         """Why what it said last may be so no more; empty if it can be relied on."""
-        return _NO_ADDRESS if self.connection is None else self.connection.trouble
+        connection = self.connection  # another thread may take it away between two looks
+        return _NO_ADDRESS if connection is None else connection.trouble
 
     @property
     def is_described(self) -> bool:
@@ -65,9 +66,10 @@ class Member:
 
     def require(self) -> AgentConnection:
         """The connection; raises `AgentAwayError` where there is none."""
-        if self.connection is None:
+        connection = self.connection
+        if connection is None:
             raise AgentAwayError(f"the agent of node {self.node_id} is away: {_NO_ADDRESS}")
-        return self.connection
+        return connection
 
 
 class Fleet:
@@ -168,9 +170,9 @@ class Fleet:
     def describe(self, members: Iterable[Member]) -> None:
         """Ask these who they are and what they have, all at once; what fails is their `trouble`."""
         begun = [
-            (member, member.connection.begin(DESCRIBE, _REQUEST, DESCRIBE_TIMEOUT_S))
+            (member, connection.begin(DESCRIBE, _REQUEST, DESCRIBE_TIMEOUT_S))
             for member in members
-            if member.connection is not None
+            if (connection := member.connection) is not None
         ]
         for member, pending in begun:
             self._hear(member, pending)

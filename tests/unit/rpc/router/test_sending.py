@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from csi_zfs.domain.sizes import GIB
-from csi_zfs.rpc.generated import csi_pb2
-from csi_zfs.rpc.router.fleet import Fleet, FleetUnknownError
+from csi_zfs.rpc.generated import agent_pb2, csi_pb2
+from csi_zfs.rpc.router import methods
+from csi_zfs.rpc.router.connection import AgentAwayError
+from csi_zfs.rpc.router.fleet import Fleet, FleetUnknownError, Member
 from csi_zfs.rpc.tls import agent_name
 from tests.support.certificates import Authority
 from tests.support.csi_messages import mount_capability
@@ -227,6 +229,26 @@ def test_agent_that_is_found_no_more_is_away_until_it_is_back(cluster: RoutedClu
     cluster.know_all()
 
     assert get(cluster, volume.volume_id).volume_id == volume.volume_id
+
+
+@pytest.mark.expected_logs("node-1: .* is being connected anew")
+def test_call_that_finds_its_connection_closed_is_told_that_the_agent_is_away(
+    cluster: RoutedCluster,
+) -> None:
+    """The agents are followed while calls run: INTERNAL would be final for the provisioner."""
+    request = agent_pb2.DescribeRequest()
+    connection = cluster.fleet.member("node-1").require()
+    connection.call(methods.DESCRIBE, request, 20)
+    cluster.fleet.know({})
+
+    for method in (methods.DESCRIBE, methods.FIND_BY_NAME):
+        with pytest.raises(AgentAwayError, match="is being connected anew: try again"):
+            connection.call(method, request, 20)
+        with pytest.raises(AgentAwayError, match="is being connected anew: try again"):
+            connection.begin(method, request, 20).answer()
+    late = Member("node-1", connection)
+    cluster.fleet.describe([late])
+    assert not late.is_described
 
 
 def test_new_node_is_served_as_soon_as_it_is_known(

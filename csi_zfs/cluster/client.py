@@ -80,3 +80,5 @@ def translating(what: str) -> Iterator[None]:
         raise ClusterUnavailableError(f"{what}: {exc.status} {exc.reason}") from exc
     except (urllib3.exceptions.HTTPError, OSError) as exc:
         raise ClusterUnavailableError(f"{what}: the API server does not answer: {exc}") from exc
+    except json.JSONDecodeError as exc:
+        raise ClusterUnavailableError(f"{what}: the answer was cut short: {exc}") from exc

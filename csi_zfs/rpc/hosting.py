@@ -56,6 +56,10 @@ class ServiceHost:
         for service_name, servicer in servicers.items():
             self._services[service_name].serve_by(servicer)
 
+    def close(self, *, grace_s: float) -> None:
+        """Take no new calls, and give those that run `grace_s` from now; wait for nothing."""
+        self.server.stop(grace_s)
+
     def stop(self, *, grace_s: float) -> None:
         """Take no new calls, and let those that run end within `grace_s`; those left go unheard."""
         self.server.stop(grace_s).wait(grace_s + _DROP_S)

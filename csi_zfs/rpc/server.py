@@ -69,6 +69,10 @@ class CsiServer:
         """Whether all services are served, and can do something."""
         return self._is_ready()
 
+    def close(self, *, grace_s: float) -> None:
+        """Begin to stop: take no new calls, and give those that run `grace_s` from now."""
+        self._host.close(grace_s=grace_s)
+
     def stop(self, *, grace_s: float) -> bool:
         """Take no new calls, let those that run end within `grace_s`, and remove the socket.
 

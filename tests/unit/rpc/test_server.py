@@ -241,6 +241,24 @@ def test_stop_lets_a_running_call_end_and_removes_the_socket(
     assert not socket_path.exists()
 
 
+def test_server_that_is_closed_lets_a_running_call_end_and_takes_no_other(
+    socket_path: Path, recording: RecordingServices
+) -> None:
+    """A node stops at its socket and at its agents' port at once."""
+    volumes = recording.volumes = WaitingVolumes()
+    with serving(socket_path, recording) as server, connected(socket_path) as channel:
+        stub = csi_pb2_grpc.ControllerStub(channel)
+        call = stub.ControllerGetVolume.future(GET, timeout=TIMEOUT_S)
+        assert volumes.inside.acquire(timeout=TIMEOUT_S)
+        server.close(grace_s=TIMEOUT_S)
+        with connected(socket_path) as later:
+            get = csi_pb2_grpc.ControllerStub(later).ControllerGetVolume
+            assert refusal(get.future(GET, timeout=TIMEOUT_S)) is grpc.StatusCode.UNAVAILABLE
+        volumes.go_on.set()
+        assert call.result().volume.volume_id == str(VOLUME_ID)
+        assert server.stop(grace_s=TIMEOUT_S) is True
+
+
 def test_stop_tells_of_a_call_that_does_not_end(
     socket_path: Path, recording: RecordingServices
 ) -> None:

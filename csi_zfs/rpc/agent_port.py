@@ -1,7 +1,7 @@
 """The gRPC server of a node for the router of its cluster: TCP, with TLS on both sides."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import grpc
 
@@ -12,6 +12,7 @@ from csi_zfs.rpc.tls import TlsDirectory, controller_name, only_for, server_cred
 from csi_zfs.services.identity import Identity
 
 # Goes along with every refusal; without it the client's own end of the connection has spoken.
+# Callers say by it which node they mean.
 SIGNATURE_KEY = "csi-zfs-node"
 _AGENT = "Agent"
 _AGENT_THREAD_COUNT = 2
@@ -21,6 +22,10 @@ _log = logging.getLogger(__name__)
 
 class AgentPortError(UnavailableError):
     """The address of the agent cannot be listened at."""
+
+
+class OtherNodeError(UnavailableError):
+    """The call is for another node, whose address this was."""
 
 
 class AgentPort:
@@ -36,7 +41,7 @@ class AgentPort:
     ) -> None:
         """Serve `servicer_types`, by the names of their services."""
         door = Door(
-            admit=only_for(controller_name(identity.driver_name)),
+            admit=_only_router_for(identity),
             signature=((SIGNATURE_KEY, identity.node_id),),
         )
         self._host = ServiceHost("agent", interceptor, thread_count=thread_count, door=door)
@@ -67,3 +72,18 @@ class AgentPort:
     def stop(self, *, grace_s: float) -> None:
         """Take no new calls, and let those that run end within `grace_s`."""
         self._host.stop(grace_s=grace_s)
+
+
+def _only_router_for(identity: Identity) -> Callable[[grpc.ServicerContext], None]:
+    """Admit the router, where it means this node or does not say; raises `OtherNodeError`."""
+    admit_router = only_for(controller_name(identity.driver_name))
+
+    def admit(context: grpc.ServicerContext) -> None:
+        admit_router(context)
+        for key, meant in context.invocation_metadata() or ():
+            if key == SIGNATURE_KEY and meant != identity.node_id:
+                raise OtherNodeError(
+                    f"this is node {identity.node_id}, and the call is for {meant!r}"
+                )
+
+    return admit

@@ -123,7 +123,9 @@ class AgentConnection:
     ) -> Pending[AnswerT]:
         """Send a request; whoever waits for the answer gets the error."""
         try:
-            future = self._callable(method).future(request, timeout=timeout_s)
+            future = self._callable(method).future(
+                request, timeout=timeout_s, metadata=self._metadata_of(method)
+            )
         except ValueError:  # so says gRPC of a closed channel
             return Pending(self, None)
         return Pending(self, cast("grpc.Future[AnswerT]", future))
@@ -131,11 +133,18 @@ class AgentConnection:
     def call(self, method: Method[AnswerT], request: Message, timeout_s: float) -> AnswerT:
         """Send a request and wait for the answer; raises as `Pending.answer`."""
         try:
-            return cast("AnswerT", self._callable(method)(request, timeout=timeout_s))
+            answer = self._callable(method)(
+                request, timeout=timeout_s, metadata=self._metadata_of(method)
+            )
+            return cast("AnswerT", answer)
         except grpc.RpcError as exc:
             raise self.meaning_of(exc) from exc
         except ValueError as exc:
             raise self.closed() from exc
+
+    def _metadata_of(self, method: Method[AnswerT]) -> tuple[tuple[str, str], ...]:
+        # The address may be another pod's by now: gRPC connects anew and tells nobody.
+        return ((SIGNATURE_KEY, self.node_id),) if method.is_for_node else ()
 
     def closed(self) -> AgentAwayError:
         """The error of a call that found the connection closed: nothing was sent."""

@@ -12,10 +12,15 @@ AnswerT_co = TypeVar("AnswerT_co", bound=Message, covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Method(Generic[AnswerT_co]):
-    """One method of a gRPC service."""
+    """One method of a gRPC service.
+
+    Attributes:
+        is_for_node: whether a call is for one node only, and refused by any other.
+    """
 
     path: str
     answer_type: type[AnswerT_co]
+    is_for_node: bool = True
 
 
 _CONTROLLER = "/csi.v1.Controller/"
@@ -53,5 +58,6 @@ DELETE_GROUP = Method(
     f"{_GROUPS}DeleteVolumeGroupSnapshot", csi_pb2.DeleteVolumeGroupSnapshotResponse
 )
 GET_GROUP = Method(f"{_GROUPS}GetVolumeGroupSnapshot", csi_pb2.GetVolumeGroupSnapshotResponse)
-DESCRIBE = Method(f"{_AGENT}Describe", agent_pb2.DescribeResponse)
+# It asks which node that is.
+DESCRIBE = Method(f"{_AGENT}Describe", agent_pb2.DescribeResponse, is_for_node=False)
 FIND_BY_NAME = Method(f"{_AGENT}FindByName", agent_pb2.FindByNameResponse)

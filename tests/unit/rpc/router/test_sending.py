@@ -7,7 +7,7 @@ import pytest
 from csi_zfs.domain.sizes import GIB
 from csi_zfs.rpc.generated import agent_pb2, csi_pb2
 from csi_zfs.rpc.router import methods
-from csi_zfs.rpc.router.connection import AgentAwayError
+from csi_zfs.rpc.router.connection import AgentAwayError, WrongAgentError
 from csi_zfs.rpc.router.fleet import Fleet, FleetUnknownError, Member
 from csi_zfs.rpc.tls import agent_name
 from tests.support.certificates import Authority
@@ -161,6 +161,20 @@ def test_node_that_says_it_is_another_one_is_not_believed(cluster: RoutedCluster
 
     with Refused(Code.UNAVAILABLE, "the cluster says node-1"):
         get(cluster, volume.volume_id)
+
+
+def test_node_that_has_the_address_of_another_one_now_does_nothing_for_it(
+    cluster: RoutedCluster,
+) -> None:
+    """rules.md B1: gRPC connects to it without a word, and what it has not, node-1 may have."""
+    took_over = cluster.connect("node-1", cluster.agents["node-2"].address)
+    question = agent_pb2.FindByNameRequest(kind=agent_pb2.FindByNameRequest.VOLUME, name="pvc-1")
+
+    with pytest.raises(WrongAgentError, match="the cluster says is node node-1; node-2 answers"):
+        took_over.call(methods.FIND_BY_NAME, question, 20)
+    with pytest.raises(WrongAgentError, match="node-2 answers"):
+        took_over.begin(methods.FIND_BY_NAME, question, 20).answer()
+    took_over.close()
 
 
 @pytest.mark.parametrize("case", ["expired", "another authority", "another role"])

@@ -122,6 +122,7 @@ class VolumeCreation:
             KeyMissingError, KeyRefusedError: it is encrypted, and the Secret has not its key, or
                 not that of its source.
             PoolFullError, OtherTopologyError: there is no room here; nothing was made.
+            PoolAwayError: the source may be on a pool that could not be opened.
             LockTakenError: the same name, or the source, is being worked on.
         """
         plan = Plan(spec, parse_volume_parameters(spec.parameters), names.leaf_of(spec.volume_name))
@@ -154,6 +155,8 @@ class VolumeCreation:
             msg = f"the request allows other nodes only; this one is {self.identity.node_id}"
             raise OtherTopologyError(msg)
         if spec.content_source is not None and spec.content_source.pool_id not in self.pools:
+            # A copy may have been made on the pool before it went away.
+            self.pools.require_all()
             msg = (
                 f"{spec.content_source} is on a pool of another node than {self.identity.node_id}: "
                 "copies are made there"

@@ -1,5 +1,7 @@
 """Volumes from snapshots and from live volumes."""
 
+from dataclasses import replace
+
 import pytest
 
 from csi_zfs.datasets.api import PoolFullError
@@ -14,6 +16,7 @@ from csi_zfs.services.creation import (
     SourceOnOtherPoolError,
 )
 from csi_zfs.services.locks import LockTakenError
+from csi_zfs.services.pools import PoolAwayError, Pools
 from tests.support.builders import (
     SIZE_BYTES,
     block_capability,
@@ -148,6 +151,16 @@ def test_copy_of_what_is_on_another_node_lets_the_scheduler_choose_again(node: F
         with pytest.raises(OtherTopologyError, match="another node") as caught:
             node.volumes.create(volume_spec(content_source=source))
         assert isinstance(caught.value, NoSpaceError)
+
+
+def test_copy_of_what_may_be_on_a_pool_that_is_away_is_not_refused_for_good(
+    node: FakeNode,
+) -> None:
+    """rules.md B10: RESOURCE_EXHAUSTED would say that no earlier call made the copy."""
+    creation = replace(node.volumes.creation, pools=Pools(node.pools, away_names=("slow",)))
+
+    with pytest.raises(PoolAwayError, match="pool slow could not be opened"):
+        creation.create(volume_spec(content_source=VolumeId("f" * 16, "v", UID)))
 
 
 def test_copy_to_another_pool_than_its_sources_is_refused(two_pools: FakeNode) -> None:

@@ -158,11 +158,18 @@ class Snapshots:
     ) -> Page[Snapshot]:
         """One page of all snapshots, of one volume's, or the one of an id.
 
-        Raises `BadTokenError`.
+        Raises:
+            BadTokenError: the token is none of ours.
+            PoolAwayError: some may be on a pool that could not be opened.
+            PoolNotServedError: those asked for are on a pool that is not one of these.
         """
         after = check_token(starting_token, SnapshotId)
         if snapshot_id is not None:
             return self._only(snapshot_id, source_volume_id)
+        if source_volume_id is None:
+            self.pools.require_all()
+        else:
+            self.pools.get(source_volume_id.pool_id)
         entries, token = self.catalogue.snapshot_page(
             after=after, max_entries=max_entries, source_volume_id=source_volume_id
         )

@@ -172,8 +172,12 @@ class Volumes:
         return volume_of(self.catalogue.volume(volume_id))
 
     def list(self, *, max_entries: int, starting_token: str) -> Page[Volume]:
-        """One page of all volumes, by id; raises `BadTokenError`."""
+        """One page of all volumes, by id.
+
+        Raises `BadTokenError`, and `PoolAwayError` where some may be on a pool that is away.
+        """
         after = check_token(starting_token, VolumeId)
+        self.pools.require_all()
         entries, token = self.catalogue.volume_page(after=after, max_entries=max_entries)
         return Page(tuple(map(volume_of, entries)), token)
 

@@ -13,6 +13,7 @@ from csi_zfs.domain.sizes import GIB, MIB, CapacityRange
 from csi_zfs.services.catalogue import SnapshotNotFoundError, VolumeNotFoundError
 from csi_zfs.services.listing import BadTokenError
 from csi_zfs.services.locks import LockTakenError
+from csi_zfs.services.pools import PoolAwayError, PoolNotServedError, Pools
 from csi_zfs.services.snapshots import DifferentSnapshotError, GroupMemberError
 from tests.support.builders import SIZE_BYTES, publish_spec, stage_spec, volume_spec
 from tests.support.locks import LateLocks
@@ -46,6 +47,25 @@ def page(
         source_volume_id=source_volume_id,
         snapshot_id=snapshot_id,
     )
+
+
+def test_list_is_refused_while_what_it_is_about_may_be_on_a_pool_that_is_away(
+    node: FakeNode, volume_id: VolumeId
+) -> None:
+    """rules.md A5: what a list leaves out is taken not to exist."""
+    snapshot = take(node, volume_id)
+    snapshots = replace(node.snapshots, pools=Pools(node.pools, away_names=("slow",)))
+
+    def listed(source_volume_id: VolumeId | None) -> Page[Snapshot]:
+        return snapshots.list(
+            max_entries=0, starting_token="", source_volume_id=source_volume_id, snapshot_id=None
+        )
+
+    with pytest.raises(PoolAwayError, match="pool slow could not be opened"):
+        listed(None)
+    with pytest.raises(PoolNotServedError, match="is not on this node"):
+        listed(VolumeId("f" * 16, "pvc-1", UID))
+    assert listed(volume_id).entries == (snapshot,)
 
 
 def test_snapshot_says_when_it_was_taken_and_what_a_restore_needs(

@@ -1,5 +1,6 @@
 """Volumes: list, expand, modify, validate, capacity."""
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from csi_zfs.domain.parameters import UnknownParameterError
 from csi_zfs.domain.sizes import GIB, MIB, CapacityRange
 from csi_zfs.services.catalogue import VolumeNotFoundError
 from csi_zfs.services.listing import BadTokenError
+from csi_zfs.services.pools import PoolAwayError, Pools
 from tests.support.builders import SIZE_BYTES, block_capability, mount_capability, volume_spec
 from tests.support.node import POOL_BYTES, FakeNode
 from tests.support.points import once, raising
@@ -37,6 +39,14 @@ def test_list_pages_through_all_volumes_by_id(node: FakeNode) -> None:
     rest = node.volumes.list(max_entries=0, starting_token=first.next_token)
     assert [volume.volume_id for volume in rest.entries] == ids[2:]
     assert rest.next_token == ""
+
+
+def test_list_is_refused_while_a_pool_is_away(node: FakeNode, volume_id: VolumeId) -> None:
+    """rules.md A5: what a list leaves out is taken not to exist."""
+    volumes = replace(node.volumes, pools=Pools(node.pools, away_names=("slow",)))
+
+    with pytest.raises(PoolAwayError, match="pool slow could not be opened"):
+        volumes.list(max_entries=0, starting_token="")
 
 
 def test_list_with_a_bad_token_is_aborted(node: FakeNode) -> None:

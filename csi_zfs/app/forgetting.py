@@ -12,6 +12,7 @@ from csi_zfs.settings import ControllerSettings
 from csi_zfs.system.clock import Clock
 
 _NS_PER_S = 1_000_000_000
+_OR_BE_SURE = "or say --even-if-away if you know that the pool is gone"
 
 
 class PoolServedError(InUseError):
@@ -19,7 +20,7 @@ class PoolServedError(InUseError):
 
 
 class PoolMayBeThereError(InUseError):
-    """A node that may serve the pool does not answer."""
+    """A node that may serve the pool does not answer, or could not open a pool."""
 
 
 class NotInAClusterError(InvalidRequestError):
@@ -33,7 +34,8 @@ def forget_pool(settings: ControllerSettings, pool_id: str, *, is_sure: bool, cl
 
     Raises:
         PoolServedError: a node serves it.
-        PoolMayBeThereError: a node that may serve it is away, and the caller is not sure.
+        PoolMayBeThereError: a node that may serve it is away, or has a pool that it could not
+            open, and the caller is not sure.
         NotInAClusterError, ClusterUnavailableError, ClusterForbidsError, NoListError.
     """
     if settings.agents_service is None or settings.forgotten_config_map is None:
@@ -58,12 +60,23 @@ def _require_gone(fleet: Fleet, pool_id: str, *, is_sure: bool) -> None:
                 f"pool {pool_id} is served by node {member.node_id}: what is on it can be deleted"
                 " as always"
             )
+    if is_sure:
+        return
     away = [member for member in fleet.members() if not member.is_described]
-    if away and not is_sure:
+    if away:
         raise PoolMayBeThereError(
             f"pool {pool_id} may be on a node that does not answer ({told_of(away)}). Bring it back"
-            " or take it out of the cluster; or say --even-if-away if you know that the pool is"
-            " gone"
+            f" or take it out of the cluster; {_OR_BE_SURE}"
+        )
+    closed = [
+        f"{member.node_id}: {', '.join(member.away_pool_names)}"
+        for member in fleet.members()
+        if member.away_pool_names
+    ]
+    if closed:
+        raise PoolMayBeThereError(
+            f"pool {pool_id} may be one that its node could not open ({'; '.join(closed)}). Bring it"
+            f" back or take it out of the node's settings; {_OR_BE_SURE}"
         )
 
 

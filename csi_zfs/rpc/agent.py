@@ -34,6 +34,7 @@ class AgentServer(agent_pb2_grpc.AgentServicer):
             pools=[
                 agent_pb2.Pool(pool_id=pool.pool_id, name=pool.pool_name) for pool in self._pools
             ],
+            away_pool_names=self._pools.away_names,
         )
 
     def FindByName(

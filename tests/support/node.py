@@ -38,6 +38,7 @@ class FakeNode:
         effects: hears of each effect of every fake, as `<method>:before` and `<method>:after`; what
             it raises stops the call there (a `BaseException` stands for the end of the process).
         pools: the fake pools, `pool-1` first.
+        away_pool_names: pools of the settings that the next driver cannot open.
         extents: what the driver said of the extents of what it copied.
     """
 
@@ -74,6 +75,7 @@ class FakeNode:
             )
             for number in range(1, pools + 1)
         ]
+        self.away_pool_names: tuple[str, ...] = ()
         self.extents: list[int] = []
         self.restart()
 
@@ -86,6 +88,7 @@ class FakeNode:
         )
         engines = Engines(
             pools=self.pools,
+            away_pool_names=self.away_pool_names,
             mounter=self.mounter,
             state_store=self.state_store,
             observe_extents=self.extents.append,

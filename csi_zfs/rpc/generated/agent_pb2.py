@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!csi_zfs/rpc/generated/agent.proto\x12\x10\x63si_zfs.agent.v1\"\x11\n\x0f\x44\x65scribeRequest\"p\n\x10\x44\x65scribeResponse\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x13\n\x0b\x64river_name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12%\n\x05pools\x18\x04 \x03(\x0b\x32\x16.csi_zfs.agent.v1.Pool\"%\n\x04Pool\x12\x0f\n\x07pool_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"\x9c\x01\n\x11\x46indByNameRequest\x12\x36\n\x04kind\x18\x01 \x01(\x0e\x32(.csi_zfs.agent.v1.FindByNameRequest.Kind\x12\x0c\n\x04name\x18\x02 \x01(\t\"A\n\x04Kind\x12\x0b\n\x07UNKNOWN\x10\x00\x12\n\n\x06VOLUME\x10\x01\x12\x0c\n\x08SNAPSHOT\x10\x02\x12\x12\n\x0eGROUP_SNAPSHOT\x10\x03\" \n\x12\x46indByNameResponse\x12\n\n\x02id\x18\x01 \x01(\t2\xb7\x01\n\x05\x41gent\x12S\n\x08\x44\x65scribe\x12!.csi_zfs.agent.v1.DescribeRequest\x1a\".csi_zfs.agent.v1.DescribeResponse\"\x00\x12Y\n\nFindByName\x12#.csi_zfs.agent.v1.FindByNameRequest\x1a$.csi_zfs.agent.v1.FindByNameResponse\"\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!csi_zfs/rpc/generated/agent.proto\x12\x10\x63si_zfs.agent.v1\"\x11\n\x0f\x44\x65scribeRequest\"\x89\x01\n\x10\x44\x65scribeResponse\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x13\n\x0b\x64river_name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12%\n\x05pools\x18\x04 \x03(\x0b\x32\x16.csi_zfs.agent.v1.Pool\x12\x17\n\x0f\x61way_pool_names\x18\x05 \x03(\t\"%\n\x04Pool\x12\x0f\n\x07pool_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"\x9c\x01\n\x11\x46indByNameRequest\x12\x36\n\x04kind\x18\x01 \x01(\x0e\x32(.csi_zfs.agent.v1.FindByNameRequest.Kind\x12\x0c\n\x04name\x18\x02 \x01(\t\"A\n\x04Kind\x12\x0b\n\x07UNKNOWN\x10\x00\x12\n\n\x06VOLUME\x10\x01\x12\x0c\n\x08SNAPSHOT\x10\x02\x12\x12\n\x0eGROUP_SNAPSHOT\x10\x03\" \n\x12\x46indByNameResponse\x12\n\n\x02id\x18\x01 \x01(\t2\xb7\x01\n\x05\x41gent\x12S\n\x08\x44\x65scribe\x12!.csi_zfs.agent.v1.DescribeRequest\x1a\".csi_zfs.agent.v1.DescribeResponse\"\x00\x12Y\n\nFindByName\x12#.csi_zfs.agent.v1.FindByNameRequest\x1a$.csi_zfs.agent.v1.FindByNameResponse\"\x00\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,16 +33,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_DESCRIBEREQUEST']._serialized_start=55
   _globals['_DESCRIBEREQUEST']._serialized_end=72
-  _globals['_DESCRIBERESPONSE']._serialized_start=74
-  _globals['_DESCRIBERESPONSE']._serialized_end=186
-  _globals['_POOL']._serialized_start=188
-  _globals['_POOL']._serialized_end=225
-  _globals['_FINDBYNAMEREQUEST']._serialized_start=228
-  _globals['_FINDBYNAMEREQUEST']._serialized_end=384
-  _globals['_FINDBYNAMEREQUEST_KIND']._serialized_start=319
-  _globals['_FINDBYNAMEREQUEST_KIND']._serialized_end=384
-  _globals['_FINDBYNAMERESPONSE']._serialized_start=386
-  _globals['_FINDBYNAMERESPONSE']._serialized_end=418
-  _globals['_AGENT']._serialized_start=421
-  _globals['_AGENT']._serialized_end=604
+  _globals['_DESCRIBERESPONSE']._serialized_start=75
+  _globals['_DESCRIBERESPONSE']._serialized_end=212
+  _globals['_POOL']._serialized_start=214
+  _globals['_POOL']._serialized_end=251
+  _globals['_FINDBYNAMEREQUEST']._serialized_start=254
+  _globals['_FINDBYNAMEREQUEST']._serialized_end=410
+  _globals['_FINDBYNAMEREQUEST_KIND']._serialized_start=345
+  _globals['_FINDBYNAMEREQUEST_KIND']._serialized_end=410
+  _globals['_FINDBYNAMERESPONSE']._serialized_start=412
+  _globals['_FINDBYNAMERESPONSE']._serialized_end=444
+  _globals['_AGENT']._serialized_start=447
+  _globals['_AGENT']._serialized_end=630
 # @@protoc_insertion_point(module_scope)

@@ -42,12 +42,17 @@ class DescribeResponse(_message.Message):
     DRIVER_NAME_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     POOLS_FIELD_NUMBER: _builtins.int
+    AWAY_POOL_NAMES_FIELD_NUMBER: _builtins.int
     node_id: _builtins.str
     """The node that the agent serves, as the cluster calls it."""
     driver_name: _builtins.str
     version: _builtins.str
     @_builtins.property
     def pools(self) -> _containers.RepeatedCompositeFieldContainer[Global___Pool]: ...
+    @_builtins.property
+    def away_pool_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The names of pools that are set for this node and could not be opened; nobody knows their ids."""
+
     def __init__(
         self,
         *,
@@ -55,10 +60,11 @@ class DescribeResponse(_message.Message):
         driver_name: _builtins.str = ...,
         version: _builtins.str = ...,
         pools: _abc.Iterable[Global___Pool] | None = ...,
+        away_pool_names: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["driver_name", b"driver_name", "node_id", b"node_id", "pools", b"pools", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["away_pool_names", b"away_pool_names", "driver_name", b"driver_name", "node_id", b"node_id", "pools", b"pools", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

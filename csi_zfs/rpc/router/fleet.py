@@ -47,11 +47,13 @@ class Member:
     Attributes:
         connection: the way to it; None where the cluster names no address any more.
         pools: the names of its pools by their ids, as it said last; empty before it said anything.
+        away_pool_names: the pools that it should have and could not open; nobody knows their ids.
     """
 
     node_id: str
     connection: AgentConnection | None
     pools: Mapping[str, str] = field(default_factory=dict)
+    away_pool_names: Sequence[str] = ()
 
     @property
     def trouble(self) -> str:
@@ -188,6 +190,7 @@ class Fleet:
             return
         if member.connection is pending.connection:
             member.pools = {pool.pool_id: pool.name for pool in said.pools}
+            member.away_pool_names = tuple(said.away_pool_names)
             pending.connection.trouble = ""
 
     def require_answering(self, members: Collection[Member]) -> None:

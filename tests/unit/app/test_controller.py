@@ -121,6 +121,22 @@ def test_pool_that_may_be_on_a_node_that_is_away_is_forgotten_by_whoever_is_sure
     assert list(api.config_maps[LIST]) == [GONE]
 
 
+def test_pool_that_its_node_may_just_not_have_opened_is_forgotten_by_whoever_is_sure(
+    settings: ControllerSettings, api: FakeApiServer, agent: Agent
+) -> None:
+    """A disk that is not there today keeps its data, which nothing would delete any more."""
+    agent.stop()
+    agent.node.away_pool_names = ("slow",)
+    agent.node.restart()
+    agent.start()
+
+    with pytest.raises(PoolMayBeThereError, match=r"could not open \(node-1: slow\)"):
+        forget_pool(settings, GONE, is_sure=False, clock=FakeClock())
+    forget_pool(settings, GONE, is_sure=True, clock=FakeClock())
+
+    assert list(api.config_maps[LIST]) == [GONE]
+
+
 def test_pools_are_forgotten_in_a_cluster_only(settings: ControllerSettings) -> None:
     alone = ControllerSettings(tls_dir=settings.tls_dir)
 

@@ -131,6 +131,8 @@ state = "{_CONTAINERD}"
             "volumePluginDir": "/var/lib/kubelet/volumeplugins",
             # With 10 s, the default, mounting and deleting of volumes take 5 to 10 s more.
             "nodeStatusUpdateFrequency": "2s",
+            # With a minute, the default, a claim that grows is seen up to a minute later.
+            "syncFrequency": "5s",
             "volumeStatsAggPeriod": "5s",
             "registerWithTaints": [dict(taint) for taint in self.taints],
             "featureGates": FEATURES,

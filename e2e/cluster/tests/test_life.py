@@ -7,7 +7,7 @@ import pytest
 
 from e2e.cluster.cluster import Cluster
 from e2e.cluster.errors import CommandFailedError
-from e2e.cluster.kubectl import Kubectl
+from e2e.cluster.kubectl import DEFAULT_WAIT_S, Kubectl
 from e2e.cluster.node import Node, run_on
 from e2e.cluster.plan import OPENZFS_NAME
 from e2e.cluster.tests.release import Release
@@ -25,6 +25,7 @@ from e2e.cluster.tests.volumes import (
     using,
 )
 from e2e.cluster.tests.workloads import Workloads, pod
+from e2e.cluster.waiting import wait_until
 
 _WRITE = f"dd if=/dev/urandom of={VOLUME}/data bs=1M count=8; sha256sum {VOLUME}/data >{VOLUME}/sum"
 _VERIFY = f"sha256sum -c {VOLUME}/sum"
@@ -168,11 +169,13 @@ def test_helm_test_passes(release: Release) -> None:
 def test_claim_of_too_much_stays_pending_with_words(release: Release, workloads: Workloads) -> None:
     kubectl = workloads.kubectl
     kubectl.apply(claim("vast", "100Ti"), pod("waits", container=mounted(), spec=using("vast")))
-    unscheduled = '.status.conditions[?(@.type=="PodScheduled")].status'
-    kubectl.wait_for_field("pod/waits", unscheduled, "False")
+    said = "did not have enough free storage"
+    wait_until(
+        lambda: any(said in words for words in kubectl.events("pod/waits")),
+        "an event says why the pod waits",
+        limit_s=DEFAULT_WAIT_S,
+    )
     assert kubectl.get("pvc/vast")["status"]["phase"] == "Pending"
-    kubectl.wait("create", "event", "--field-selector=involvedObject.name=waits")
-    assert any("did not have enough free storage" in words for words in kubectl.events("pod/waits"))
 
 
 def test_uninstall_is_refused_while_there_is_a_volume_and_leaves_the_data(

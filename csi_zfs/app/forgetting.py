@@ -75,8 +75,8 @@ def _require_gone(fleet: Fleet, pool_id: str, *, is_sure: bool) -> None:
     ]
     if closed:
         raise PoolMayBeThereError(
-            f"pool {pool_id} may be one that its node could not open ({'; '.join(closed)}). Bring it"
-            f" back or take it out of the node's settings; {_OR_BE_SURE}"
+            f"pool {pool_id} may be one that its node could not open ({'; '.join(closed)}). Bring"
+            f" it back or take it out of the node's settings; {_OR_BE_SURE}"
         )
 
 

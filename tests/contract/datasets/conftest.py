@@ -36,7 +36,7 @@ OPENZFS = {"openzfs": zfs_pool, "openzfs-filesystems": zfs_filesystems}
 ON_OPENZFS = [pytest.param(name, id=name, marks=pytest.mark.root) for name in OPENZFS]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # what tests leave in it takes memory: their files are on a tmpfs
 def zpool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zpool]:
     with made_zpool(tmp_path_factory.mktemp("zpool"), DirectLibzfsCore()) as made:
         yield made

@@ -26,7 +26,7 @@ REAL = [pytest.param("real-openzfs", marks=pytest.mark.root)] if why_no_openzfs(
 _numbers = itertools.count()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def zpool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zpool]:
     with made_zpool(tmp_path_factory.mktemp("zpool"), DirectLibzfsCore()) as made:
         yield made

@@ -45,7 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found.extend(_measured(name, bench) for name in SECTIONS if name in asked.only)
     if asked.markdown:
         page = rendering.page(found, machine=machine, command=_command(asked))
-        asked.markdown.write_text(_kept_beside(page, asked.markdown), encoding="utf-8")
+        before = asked.markdown.read_text(encoding="utf-8") if asked.markdown.exists() else ""
+        text = rendering.with_others(page, before)
+        asked.markdown.write_text(text, encoding="utf-8")
     return 0
 
 
@@ -73,13 +75,6 @@ def _machine() -> str:
         f"{os.cpu_count()} cores, Linux {linux}, Python {platform.python_version()},"
         f" grpcio {grpc.__version__}, with a load of {os.getloadavg()[0]:.1f} from others"
     )
-
-
-def _kept_beside(page: str, path: Path) -> str:
-    """The page with the section that `make bench-zfs` has written into the one before."""
-    before = path.read_text(encoding="utf-8") if path.exists() else ""
-    kept = rendering.section_in(before, rendering.OPENZFS_TITLE)
-    return rendering.with_section(page, kept) if kept else page
 
 
 def _command(asked: argparse.Namespace) -> str:

@@ -5,8 +5,11 @@ from collections.abc import Iterator, Sequence
 
 from tests.bench.figures import Figure, Section, Table
 
-# The section that another run writes into the page.
+# The sections that other runs write into the page.
 OPENZFS_TITLE = "On OpenZFS"
+ROUTER_TITLE = "A router before many nodes"
+CLUSTER_TITLE = "On a Kubernetes cluster"
+_OTHERS = (OPENZFS_TITLE, ROUTER_TITLE, CLUSTER_TITLE)
 _COLUMNS = 100
 _SECTION = "\n## "
 _HEADERS = ("figure", "measured", "beside", "ratio", "target", "")
@@ -67,6 +70,14 @@ def section_in(text: str, title: str) -> str:
     _, *sections = text.rstrip("\n").split(_SECTION)
     found = [one for one in sections if _title_of(one) == title]
     return f"{_SECTION.lstrip()}{found[0].rstrip()}\n" if found else ""
+
+
+def with_others(text: str, before: str) -> str:
+    """A new page with the sections that other runs have written into the one before."""
+    for title in _OTHERS:
+        if kept := section_in(before, title):
+            text = with_section(text, kept)
+    return text
 
 
 def _title_of(section: str) -> str:

@@ -23,14 +23,13 @@ from csi_zfs.rpc.router.methods import GET_VOLUME
 from csi_zfs.rpc.tls import TlsDirectory, agent_name, client_credentials, controller_name
 from tests.bench.figures import Batch, Figure, Section, Series, Table, Target
 from tests.bench.footprint import rss_bytes
-from tests.bench.rendering import milliseconds, to_markdown, to_text, with_section
+from tests.bench.rendering import ROUTER_TITLE, milliseconds, to_markdown, to_text, with_section
 from tests.bench.simulated_agents import DRIVER, HOST, TOPOLOGY_KEY, node_name, volume_id_on
 from tests.support.certificates import Authority
 from tests.support.csi_messages import mount_capability
 from tests.support.leftovers import scratch_directory
 from tests.support.process import DriverPaths, RealDriver, running_driver
 
-TITLE = "A router before many nodes"
 PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
 LIMIT_S = 120.0
 CALLS = 300
@@ -179,7 +178,7 @@ def measure(stand: Stand) -> Section:
     ]
     own_s = routed.p50_s - direct.p50_s
     return Section(
-        title=TITLE,
+        title=ROUTER_TITLE,
         note=(
             f"Measured by `make bench-router`: {stand.nodes:,} simulated nodes with"
             f" {found // stand.nodes} volumes each in {len(stand.agents)} processes on this"

@@ -10,6 +10,7 @@ from tests.bench.rendering import (
     section_in,
     to_markdown,
     to_text,
+    with_others,
     with_section,
 )
 
@@ -116,3 +117,13 @@ def test_section_is_taken_out_of_a_page_as_it_was_put_in() -> None:
     assert section_in(with_section(PAGE, NEW), "On OpenZFS") == NEW
     assert section_in(PAGE, "Elsewhere") == ""
     assert section_in("", "On OpenZFS") == ""
+
+
+def test_new_page_keeps_the_sections_of_other_runs() -> None:
+    before = with_section(with_section(PAGE, NEW), "## On a Kubernetes cluster\n\nClaims.\n")
+    found = with_others("# Performance\n\n## Making\n\nNew.\n", before)
+    assert [line for line in found.splitlines() if line.startswith("## ")] == [
+        "## Making",
+        "## On OpenZFS",
+        "## On a Kubernetes cluster",
+    ]

@@ -91,11 +91,14 @@ class AgentDiscovery:
         while True:
             try:
                 self.follow()
-                pause_s = _FIRST_PAUSE_S
             except CsiZfsError as exc:
                 log.warning("the agents of the cluster are not followed now: %s", exc)
                 self.clock.wait(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            else:
+                # Whoever ends each watch at once is not asked without end.
+                pause_s = _FIRST_PAUSE_S
+                self.clock.wait(pause_s)
 
     def read(self) -> str:
         """Tell the addresses as they are; returns the version from which changes can be followed.

@@ -145,6 +145,17 @@ def test_while_the_api_server_is_away_what_was_told_holds_and_it_is_asked_again(
     assert told.addresses == []
 
 
+def test_watches_that_end_at_once_are_begun_anew_after_a_pause(api: FakeApiServer) -> None:
+    class Clock(FakeClock):
+        def wait(self, seconds: float) -> None:
+            assert seconds == 1
+            raise StoppedError
+
+    api.events.put(END_OF_WATCH)
+    with pytest.raises(StoppedError):
+        discovery(api, Told(), Clock()).run_forever()
+
+
 def test_api_server_that_is_not_there_is_told_as_away() -> None:
     nobody = FakeApiServer(port=1)
 

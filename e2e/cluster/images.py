@@ -1,6 +1,5 @@
 """The images that every node has: a shell for test pods, the sandbox, and the CSI sidecars."""
 
-import inspect
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -52,7 +51,7 @@ def _ensure_image(recipe: Recipe, cache: Path, architecture: str) -> Path:
     kind = Kind(cache, f"image-{recipe.stem}")
     # A program's directory has the key of all that it is made from.
     inputs = [recipe.name, str(recipe.program), repr(recipe.entrypoint), architecture]
-    made_by = [inspect.getsource(module) for module in (oci, inspect.getmodule(_layer)) if module]
+    made_by = [Path(file).read_text(encoding="utf-8") for file in (oci.__file__, __file__)]
     finished = kind.path(digest([*inputs, *made_by]))
 
     def build(work: Path) -> None:

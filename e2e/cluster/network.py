@@ -1,9 +1,20 @@
 """The nodes' network: a bridge on this machine, a cable and a route for each node."""
 
+import ipaddress
+import json
 import subprocess
 
 from e2e.cluster.errors import StartFailedError
-from e2e.cluster.layout import BRIDGE, MACHINE, MAX_NATIVE_NODES, NETWORK_BITS, Address
+from e2e.cluster.layout import (
+    BRIDGE,
+    MACHINE,
+    MAX_NATIVE_NODES,
+    NETWORK,
+    NETWORK_BITS,
+    PODS,
+    SERVICES,
+    Address,
+)
 
 _LIMIT_S = 30.0
 _CABLES = MAX_NATIVE_NODES + 1
@@ -12,10 +23,28 @@ _BRIDGE_MAC = "52:54:00:4d:00:00"
 
 
 def make_bridge() -> None:
-    """Make the bridge; nothing may be left of an earlier one."""
+    """Make the bridge; nothing may be left of an earlier one.
+
+    Raises:
+        StartFailedError: this machine reaches somebody else by the addresses of the cluster.
+    """
+    done = _run("-json", "route", "show")
+    if taken := taken_networks(done.stdout):
+        raise StartFailedError(f"this machine uses the cluster's addresses: {', '.join(taken)}")
     _ip("link", "add", BRIDGE, "address", _BRIDGE_MAC, "type", "bridge")
     _ip("address", "add", f"{MACHINE}/{NETWORK_BITS}", "dev", BRIDGE)
     _ip("link", "set", BRIDGE, "up")
+
+
+def taken_networks(routes: str) -> list[str]:
+    """The networks of a machine's routes, as JSON, that a cluster would take from it.
+
+    A wider route, of which the cluster needs but a part, stays as it is for the rest.
+    """
+    ours = [ipaddress.IPv4Network(network) for network in (NETWORK, PODS, SERVICES)]
+    told = [str(route["dst"]) for route in json.loads(routes or "[]")]
+    found = [ipaddress.IPv4Network(name) for name in told if name != "default"]
+    return [str(one) for one in found if any(one.subnet_of(our) for our in ours)]
 
 
 def remove_links() -> None:

@@ -9,6 +9,7 @@ import fcntl
 import os
 import socket
 import stat
+import zlib
 from pathlib import Path
 
 from csi_zfs.domain.errors import InUseError, InvalidRequestError
@@ -29,7 +30,8 @@ class SocketFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._private_dir = path.with_name(f".{path.name}.new")
+        # Its own for each socket of a directory, and short, as the paths of sockets have to be.
+        self._private_dir = path.with_name(f".{zlib.crc32(os.fsencode(path.name)):08x}")
         self._lock: int | None = None
         self._identity: tuple[int, int] | None = None
 
@@ -48,7 +50,8 @@ class SocketFile:
             SocketInUseError: somebody else serves here.
             SocketPathError: the path is too long, is no socket, or cannot be written.
         """
-        if len(os.fsencode(self.bind_path)) > MAX_SOCKET_PATH_BYTES:
+        longest = max(len(os.fsencode(path)) for path in (self.bind_path, self._path))
+        if longest > MAX_SOCKET_PATH_BYTES:
             raise SocketPathError(f"socket path {self._path} is too long: choose a shorter one")
         try:
             self._path.parent.mkdir(exist_ok=True)

@@ -26,10 +26,10 @@ def fixture_directory() -> Iterator[Path]:
         yield Path(directory)
 
 
-def new_registration(directory: Path) -> Registration:
+def new_registration(directory: Path, driver_name: str = "csi-zfs.io") -> Registration:
     return Registration(
         directory,
-        driver_name="csi-zfs.io",
+        driver_name=driver_name,
         csi_socket_path=CSI_SOCKET,
         interceptor=Interceptor(Metrics()),
     )
@@ -53,6 +53,19 @@ def fixture_channel(directory: Path) -> Iterator[grpc.Channel]:
     options = (("grpc.default_authority", "localhost"),)
     with grpc.insecure_channel(f"unix://{socket}", options) as channel:
         yield channel
+
+
+def test_driver_with_the_longest_name_is_registered(directory: Path) -> None:
+    """In a directory whose path is as long as that of the kubelet's own."""
+    longest = f"{'d' * 59}.org"[-63:]
+    place = directory / ("p" * (len("/var/lib/kubelet/plugins_registry") - len(str(directory)) - 1))
+    place.mkdir()
+    registration = new_registration(place, longest)
+    registration.start()
+    try:
+        assert stat.S_ISSOCK((place / f"{longest}-reg.sock").lstat().st_mode)
+    finally:
+        registration.stop()
 
 
 def test_kubelet_is_told_of_the_driver_and_its_socket(

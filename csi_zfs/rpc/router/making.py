@@ -16,9 +16,8 @@ from csi_zfs.rpc.generated import agent_pb2, csi_pb2
 from csi_zfs.rpc.interceptors import CallExpiredError
 from csi_zfs.rpc.requests.snapshots import NewGroupSnapshot, NewSnapshot
 from csi_zfs.rpc.router import methods
-from csi_zfs.rpc.router.fleet import Member
+from csi_zfs.rpc.router.fleet import Member, NoAgentError
 from csi_zfs.rpc.router.placement import (
-    NowhereError,
     SourceElsewhereError,
     is_of_one_object,
     nodes_allowed,
@@ -62,6 +61,7 @@ class Making:
         """Make a volume on the first node that is allowed and has room, or return the equal one.
 
         Raises:
+            NoAgentError: no agent is known of a node that is allowed.
             NowhereError, SourceElsewhereError: no node that is allowed will do; others may.
             AgentAwayError: a node that may have the name does not answer; nothing was made.
             MadeTwiceError: two nodes have it.
@@ -82,7 +82,8 @@ class Making:
             return [fleet.member(node_id) for node_id in node_ids]
         members = fleet.members()
         if not members:
-            raise NowhereError("no node of the cluster runs the driver")
+            # Not for good: an earlier call may have made it, before the endpoints were lost.
+            raise NoAgentError("no node of the cluster runs the driver now: try again")
         return members
 
     def _near_source(self, members: Sequence[Member], spec: CreateVolumeSpec) -> list[Member]:

@@ -111,6 +111,14 @@ def test_node_without_an_agent_is_not_passed_over(cluster: RoutedCluster) -> Non
         create(cluster, "pvc-1", requisite=("node-1", "node-9"))
 
 
+def test_volume_on_a_cluster_without_agents_is_not_refused_for_good(
+    make_cluster: MakeCluster,
+) -> None:
+    """rules.md B10: RESOURCE_EXHAUSTED would say that no earlier call made it."""
+    with Refused(Code.UNAVAILABLE, "no node of the cluster runs the driver"):
+        create(make_cluster(nodes=0), "pvc-1")
+
+
 def test_copy_is_made_on_the_node_of_its_source(cluster: RoutedCluster) -> None:
     made = create(cluster, "pvc-1", requisite=("node-2",))
     snapshot = cluster.client.create_snapshot("snap-1", made.volume_id)

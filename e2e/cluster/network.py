@@ -23,11 +23,12 @@ _BRIDGE_MAC = "52:54:00:4d:00:00"
 
 
 def make_bridge() -> None:
-    """Make the bridge; nothing may be left of an earlier one.
+    """Make the bridge, in place of one that was left behind.
 
     Raises:
         StartFailedError: this machine reaches somebody else by the addresses of the cluster.
     """
+    remove_links()
     done = _run("-json", "route", "show")
     if taken := taken_networks(done.stdout):
         raise StartFailedError(f"this machine uses the cluster's addresses: {', '.join(taken)}")

@@ -61,6 +61,7 @@ class LookingAround:
 
     fleet: Fleet
     link: Link
+    forgotten: Container[str]
     clock: Clock
 
     def run_forever(self) -> None:
@@ -75,6 +76,7 @@ class LookingAround:
             log.info("the router has a new certificate")
             self.fleet.reconnect()
         if self.fleet.is_known:
+            self.fleet.let_go(self.forgotten)
             self.fleet.describe(self.fleet.members())
 
 
@@ -84,9 +86,11 @@ def serve_controller(settings: ControllerSettings) -> int:
     stop, metrics = stop_signal(), Metrics()
     link = Link(settings)
     fleet = Fleet(link.connect)
-    with _serving(settings, fleet, metrics) as server:
+    forgotten = _forgotten_pools(settings)
+    with _serving(settings, Sender(fleet, forgotten), metrics) as server:
         _follow_agents(settings, fleet)
-        _in_background("looking-around", LookingAround(fleet, link, SystemClock()).run_forever)
+        around = LookingAround(fleet, link, forgotten, SystemClock())
+        _in_background("looking-around", around.run_forever)
         log.info("ready")
         os.read(stop, 1)
         log.info("stopping")
@@ -96,7 +100,7 @@ def serve_controller(settings: ControllerSettings) -> int:
 
 
 @contextmanager
-def _serving(settings: ControllerSettings, fleet: Fleet, metrics: Metrics) -> Iterator[CsiServer]:
+def _serving(settings: ControllerSettings, sender: Sender, metrics: Metrics) -> Iterator[CsiServer]:
     """A server that answers; it is stopped if the block fails."""
     server = CsiServer(
         router_identity_of(settings),
@@ -109,9 +113,9 @@ def _serving(settings: ControllerSettings, fleet: Fleet, metrics: Metrics) -> It
         start_monitoring(settings, metrics, server.is_ready, stack)
         server.start()
         try:
-            sender = Sender(fleet, _forgotten_pools(settings))
             server.serve(
-                router_servicers(sender, settings.topology_key), is_ready=lambda: fleet.is_known
+                router_servicers(sender, settings.topology_key),
+                is_ready=lambda: sender.fleet.is_known,
             )
             yield server
         except BaseException:

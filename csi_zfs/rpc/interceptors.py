@@ -120,6 +120,9 @@ class InterceptedMethod:
         self._name = name
         self._request_type = request_type
         self._door = door
+        # INTERNAL tells callers that nothing was made (rules.md B10), which nobody knows after a
+        # surprise.
+        self._is_making = name.rpartition("/")[2].startswith("Create")
         self._log = AccessLog(name)
         self._metrics: MethodMetrics = shared.metrics.of_method(name)
         self._shared = shared
@@ -155,6 +158,8 @@ class InterceptedMethod:
             failure = status_for(exc)
             if failure.code is grpc.StatusCode.INTERNAL:
                 self._log.surprised(call)
+                if self._is_making:
+                    failure = Status(grpc.StatusCode.DEADLINE_EXCEEDED, failure.details)
             return _Outcome((request, None), failure=failure)
 
 

@@ -98,7 +98,8 @@ _FAMILIES: Mapping[grpc.StatusCode, type[errors.CsiZfsError]] = MappingProxyType
     {TABLE[family].code: family for family in errors.FAMILIES}
 )
 INTERNAL_MEANING = (
-    "A bug in the driver; its log has the traceback. Never answered for an expected fault."
+    "A bug in the driver; its log has the traceback. Never answered for an expected fault, and"
+    " by nothing that makes something: that is DEADLINE_EXCEEDED then, since it may be made."
 )
 
 

@@ -221,8 +221,9 @@ class ControllerSettings(ServerSettings):
     agents: tuple[AgentSettings, ...] = ()
     rpc_threads: int = setting(
         whole_number(1, 256),
-        "How many calls run at once; each waits for its node.",
-        default=64,
+        "How many calls run at once; each waits for its node, so more than the sidecars have"
+        " workers.",
+        default=192,
     )
     agents_service: ObjectName | None = setting(
         OBJECT_NAME,

@@ -7,7 +7,7 @@ memories.
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from csi_zfs.domain.errors import CsiZfsError, UnavailableError
@@ -105,6 +105,23 @@ class Fleet:
         member.connection = None if address is None else self._connect(node_id, address)
         if known is not None:
             known.close()
+
+    def let_go(self, forgotten: Container[str]) -> None:
+        """Stop counting nodes as away whose pools were forgotten, all of them.
+
+        `forgotten` is asked only where a node that had pools has no address any more.
+        """
+        gone = [
+            member
+            for member in self._members.values()
+            if member.connection is None
+            and member.pools
+            and all(pool_id in forgotten for pool_id in member.pools)
+        ]
+        with self._guard:
+            for member in gone:
+                if member.connection is None:
+                    del self._members[member.node_id]
 
     def reconnect(self) -> None:
         """Connect to all agents anew: the router has another certificate now."""

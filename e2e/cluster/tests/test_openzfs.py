@@ -123,7 +123,7 @@ def test_volume_is_copied_and_grows_under_its_pod(workloads: Workloads, storage_
     kubectl.wait_for_field("pvc/copy", ".status.capacity.storage", "512Mi")
 
     blocks, size = kubectl.execute("reader", "stat", "-f", "-c", "%b %S", VOLUME).split()
-    assert int(blocks) * int(size) > 450 << 20
+    assert int(blocks) * int(size) > 400 << 20  # the log of an XFS takes 64 MiB
 
 
 @pytest.mark.usefixtures("key")

@@ -65,7 +65,7 @@ def test_router_with_a_new_certificate_connects_anew(
 ) -> None:
     link = Link(settings)
     fleet = Fleet(link.connect)
-    around = LookingAround(fleet, link, FakeClock())
+    around = LookingAround(fleet, link, (), FakeClock())
     around.look()  # nobody is known yet
     fleet.know({"node-1": agent.address})
     around.look()

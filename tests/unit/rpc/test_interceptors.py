@@ -106,6 +106,21 @@ def test_unexpected_error_is_internal_with_its_traceback_in_the_log_only(
     assert isinstance(surprise.exc_info[1], ZeroDivisionError)
 
 
+@pytest.mark.expected_logs("CreateVolume met an unexpected error", "failed")
+def test_unexpected_error_of_what_makes_something_is_no_final_answer(
+    recording: RecordingServices, driver: DirectDriver
+) -> None:
+    """rules.md B10: to the provisioner INTERNAL means that nothing was made."""
+    recording.fail_with(ZeroDivisionError("a bug"))
+    request = csi_pb2.CreateVolumeRequest(name="a", volume_capabilities=[mount_capability()])
+    with pytest.raises(AbortedError) as caught:
+        driver.call("CreateVolume", request)
+    assert (caught.value.code, caught.value.details) == (
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        INTERNAL_DETAILS,
+    )
+
+
 def test_calls_are_counted_by_method_and_code(
     recording: RecordingServices, driver: DirectDriver, metrics: Metrics
 ) -> None:

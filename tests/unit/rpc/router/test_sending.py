@@ -265,6 +265,21 @@ def test_call_that_finds_its_connection_closed_is_told_that_the_agent_is_away(
     assert not late.is_described
 
 
+def test_node_that_is_gone_counts_no_more_once_its_pools_are_forgotten(
+    cluster: RoutedCluster,
+) -> None:
+    create(cluster, "pvc-1", requisite=("node-2",))
+    cluster.fleet.know({"node-1": cluster.agents["node-1"].address})
+    cluster.fleet.let_go(cluster.forgotten)
+    with Refused(Code.UNAVAILABLE, "node-2"):
+        list(cluster.client.list_volumes())
+
+    cluster.forgotten.add(cluster.node(2).pool.pool_id)
+    cluster.fleet.let_go(cluster.forgotten)
+
+    assert list(cluster.client.list_volumes()) == [[]]
+
+
 def test_new_node_is_served_as_soon_as_it_is_known(
     make_cluster: MakeCluster, tmp_path: Path
 ) -> None:

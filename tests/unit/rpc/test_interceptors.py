@@ -14,6 +14,7 @@ from csi_zfs.rpc.interceptors import fields_of_call
 from csi_zfs.rpc.metrics import Metrics
 from csi_zfs.rpc.status import INTERNAL_DETAILS
 from tests.support.clock import FakeClock
+from tests.support.csi_messages import mount_capability
 from tests.support.services import VOLUME_ID, RecordingServices, RecordingVolumes
 from tests.unit.rpc import examples
 from tests.unit.rpc.calling import AbortedError, DirectDriver, FakeContext

@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from e2e.cluster.chart import CHART
 from e2e.cluster.cluster import Cluster
+from e2e.cluster.errors import CommandFailedError
 from e2e.cluster.kubectl import Kubectl
 from e2e.image import recipe
 from e2e.image.archive import Archive
@@ -16,6 +17,7 @@ from e2e.image.build import ensure_image, image_cache
 CHECKOUT = Path(__file__).parents[3]
 NAMESPACE = "csi-zfs"
 RELEASE = "csi-zfs"
+_UNUSED_LIMIT_S = 120.0
 _INSTALL_LIMIT = "300s"
 _INSTALL_LIMIT_S = 360.0
 
@@ -76,4 +78,7 @@ def installed(cluster: Cluster, *words: str) -> Iterator[Release]:
     try:
         yield release
     finally:
+        # What is left of a driver's volumes when it goes stays until it is there again.
+        with suppress(CommandFailedError):
+            cluster.kubectl.wait_until_none("persistentvolumes", limit_s=_UNUSED_LIMIT_S)
         release.uninstall("--no-hooks")

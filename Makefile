@@ -69,6 +69,12 @@ bench-zfs: need-root setup vm-packages ## Measure the driver on real OpenZFS in 
 	@$(PY) -m e2e.vm module --name bench e2e.bench $(BENCH_ARGS) --markdown /run/results/openzfs.md
 	$(PY) -m e2e.bench.words build/e2e-zfs/bench/openzfs.md
 
+# As CI's suites: an emulated node would take the processors from what is measured.
+.PHONY: bench-cluster
+bench-cluster: ZFS := 0
+bench-cluster: need-root setup cluster-packages image-packages ## Measure the driver on a real Kubernetes cluster [NODES=2] (root, Go)
+	@$(PY) -m e2e.cluster bench --nodes $(NODES) --zfs $(ZFS) --markdown docs/performance.md $(BENCH_ARGS)
+
 .PHONY: vm
 vm: need-root setup vm-packages ## Boot a virtual machine with real OpenZFS and leave it running (root)
 	@$(PY) -m e2e.vm up

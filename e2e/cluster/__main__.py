@@ -1,6 +1,7 @@
 """`python -m e2e.cluster`: a real Kubernetes cluster on this machine, for developers and `make`."""
 
 import argparse
+import contextlib
 import os
 import signal
 import subprocess
@@ -11,6 +12,8 @@ from pathlib import Path
 from types import FrameType
 
 from e2e.cluster.assets import cluster_cache, ensure_assets
+from e2e.cluster.bench.section import bench as measure
+from e2e.cluster.bench.stand import FULL, QUICK
 from e2e.cluster.cluster import Cluster, end_cluster, find_cluster, start_cluster
 from e2e.cluster.errors import ClusterError, NotRunningError
 from e2e.cluster.kubectl import client_environment
@@ -152,6 +155,15 @@ def suites(asked: argparse.Namespace) -> int:
     return run_suites(_CHECKOUT, start, _RESULTS, limit_s=asked.limit_s, chosen=chosen)
 
 
+def bench(asked: argparse.Namespace) -> int:
+    """Measure the driver on the running cluster, or one for this run alone."""
+    amount = QUICK if asked.quick else FULL
+    running = find_cluster(_LAYOUT)
+    with contextlib.nullcontext(running) if running else _started(_wish(asked)) as cluster:
+        measure(cluster, amount, asked.markdown)
+    return 0
+
+
 @contextmanager
 def _started(wish: Wish) -> Iterator[Cluster]:
     try:
@@ -218,7 +230,8 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m e2e.cluster", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in (
-        *(build, up, down, status, kubectl, helm, node, kill, restart, load, logs, run, suites),
+        *(build, up, down, status, kubectl, helm, node, kill, restart, load, logs),
+        *(run, suites, bench),
     ):
         words = (command.__doc__ or "").splitlines()[0]
         parsed = commands.add_parser(command.__name__, help=words, description=words)
@@ -230,7 +243,7 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _add_arguments(
     parsed: argparse.ArgumentParser, command: Callable[[argparse.Namespace], int]
 ) -> None:
-    if command in {build, up, run, suites}:
+    if command in {build, up, run, suites, bench}:
         parsed.add_argument("--nodes", type=int, default=2, help="native nodes (2)")
         parsed.add_argument(
             "--zfs", choices=("0", "1"), default="1", help="with a node on real OpenZFS (1)"
@@ -245,6 +258,9 @@ def _add_arguments(
         parsed.add_argument("--short", action="store_true", help="what CI has the time for")
     if command in {node, kill, restart}:
         parsed.add_argument("name", help="of the node")
+    if command is bench:
+        parsed.add_argument("--quick", action="store_true", help="measure less")
+        parsed.add_argument("--markdown", type=Path, metavar="PAGE", help="write the section there")
     if command is load:
         parsed.add_argument("archive", type=Path, help="an OCI archive")
     if command in {kubectl, helm, node, run}:

@@ -1,0 +1,1 @@
+"""Figures of the driver on a real Kubernetes cluster: `make bench-cluster`."""

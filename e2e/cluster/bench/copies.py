@@ -84,7 +84,7 @@ def _copy(stand: Stand, kubectl: Kubectl, source: _Source, measured: Measured) -
         operation: Operation, make: Callable[[], Object], wanted: Wanted
     ) -> tuple[Calls, float]:
         before = calls_so_far(stand.release, operation)
-        (seconds,) = made(kubectl, [make()], wanted)
+        seconds = made(kubectl, [make()], wanted)
         return calls_so_far(stand.release, operation) - before, seconds
 
     calls, seconds = timed(CREATE_SNAPSHOT, source.snapshot, READY_TO_USE)
@@ -102,8 +102,7 @@ def _at_once(kubectl: Kubectl, size_bytes: int, name: str) -> float:
         snapshot(f"{name}-{number}", _claim_name(size_bytes))
         for number in range(host_path.SNAPSHOTS)
     ]
-    (ready_s,) = made(kubectl, objects, READY_TO_USE)
-    return ready_s
+    return made(kubectl, objects, READY_TO_USE)
 
 
 def _write(kubectl: Kubectl, size_bytes: int) -> None:

@@ -48,8 +48,7 @@ def _figure(stand: Stand, count: int, what: str) -> Figure:
 def _ready_s(stand: Stand, make: Make, count: int) -> float:
     objects = [one for number in range(count) for one in make(number)]
     with namespace(stand.cluster) as kubectl:
-        (ready_s,) = made(kubectl, objects, READY)
-        return ready_s
+        return made(kubectl, objects, READY)
 
 
 def _empty(number: int) -> list[Object]:

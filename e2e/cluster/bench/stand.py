@@ -24,7 +24,6 @@ class Amount:
     """How much is measured."""
 
     rounds: int
-    throttled_rounds: int
     claims: int
     pods: int
     copies: int
@@ -32,8 +31,8 @@ class Amount:
     small_bytes: int = 10 * MIB
 
 
-FULL = Amount(rounds=3, throttled_rounds=1, claims=50, pods=10, copies=8, large_bytes=10 * GIB)
-QUICK = Amount(rounds=1, throttled_rounds=1, claims=10, pods=3, copies=2, large_bytes=GIB)
+FULL = Amount(rounds=3, claims=50, pods=10, copies=8, large_bytes=10 * GIB)
+QUICK = Amount(rounds=1, claims=10, pods=3, copies=2, large_bytes=GIB)
 
 
 @dataclass(frozen=True, slots=True)

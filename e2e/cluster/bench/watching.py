@@ -7,7 +7,7 @@ import subprocess
 import time
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO
 
@@ -25,8 +25,6 @@ class Wanted:
     kind: str
     path: str
     value: str
-    # Whose name it is that is awaited.
-    name: str = ".metadata.name"
 
 
 BOUND = Wanted("persistentvolumeclaims", ".status.phase", "Bound")
@@ -34,34 +32,21 @@ READY = Wanted("pods", '.status.conditions[?(@.type=="Ready")].status', "True")
 READY_TO_USE = Wanted("volumesnapshots", ".status.readyToUse", "true")
 
 
-def provisioned(kubectl: Kubectl) -> Wanted:
-    """That a claim of this namespace has a volume, which is not bound yet."""
-    return Wanted(
-        "persistentvolumes", ".spec.claimRef.namespace", kubectl.namespace, ".spec.claimRef.name"
-    )
+def made(kubectl: Kubectl, objects: Collection[Object], wanted: Wanted) -> float:
+    """Make objects; returns after how many seconds all of the wanted kind were as wanted.
 
-
-def made(kubectl: Kubectl, objects: Collection[Object], *states: Wanted) -> list[float]:
-    """Make objects; returns after how many seconds all of a kind came to each of the states.
-
-    The kind is that of the first state, and the clock begins with the command that makes them.
+    The clock begins with the command that makes them.
 
     Raises:
-        CommandFailedError: they do not within `LIMIT_S`, or kubectl fails.
+        CommandFailedError: they are not within `LIMIT_S`, or kubectl fails.
     """
-    names = {one["metadata"]["name"] for one in objects if _is_of(one, states[0].kind)}
-    with ExitStack() as stack:
-        watches = [stack.enter_context(watching(kubectl, state)) for state in states]
-        # One more than there are watches: all of them are read while the objects are made.
-        pool = stack.enter_context(ThreadPoolExecutor(1 + len(states)))
+    names = {one["metadata"]["name"] for one in objects if _is_of(one, wanted.kind)}
+    # The watch ends first, and with it who reads it, if the objects cannot be made.
+    with ThreadPoolExecutor(1) as pool, watching(kubectl, wanted) as lines:
         begin = time.monotonic()
-        making = pool.submit(_create, kubectl, objects)
-        arrivals = [
-            pool.submit(arrival_of, lines, names, state.value)
-            for lines, state in zip(watches, states, strict=True)
-        ]
-        making.result()
-        return [arrival.result() - begin for arrival in arrivals]
+        arrival = pool.submit(arrival_of, lines, names, wanted.value)
+        _create(kubectl, objects)
+        return arrival.result() - begin
 
 
 def arrival_of(lines: Iterator[tuple[float, str]], names: Collection[str], value: str) -> float:
@@ -79,7 +64,7 @@ def arrival_of(lines: Iterator[tuple[float, str]], names: Collection[str], value
 @contextmanager
 def watching(kubectl: Kubectl, wanted: Wanted) -> Iterator[Iterator[tuple[float, str]]]:
     """The lines of a watch while a `with` block lasts: a name and its value each."""
-    template = f'{{{wanted.name}}} {{{wanted.path}}}{{"\\n"}}'
+    template = f'{{.metadata.name}} {{{wanted.path}}}{{"\\n"}}'
     command = [
         *(kubectl.layout.program("kubectl"), f"--namespace={kubectl.namespace}", "get"),
         *(wanted.kind, "--watch", f"--output=jsonpath={template}"),

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from e2e.cluster.bench.claims import Rates, median_of
 from e2e.cluster.bench.metrics import CREATE_SNAPSHOT, CREATE_VOLUME, Calls, parse_calls
 from e2e.cluster.bench.unthrottled import unthrottled
 from e2e.cluster.bench.watching import arrival_of, timed_lines
@@ -68,10 +67,6 @@ def test_silence_ends() -> None:
         pytest.raises(CommandFailedError, match=r"after 0\.05 s"),
     ):
         next(timed_lines(pipe, limit_s=0.05))
-
-
-def test_medians_are_of_each_rate() -> None:
-    assert median_of([Rates(1, 9), Rates(2, 7), Rates(3, 8)]) == Rates(2, 8)
 
 
 @pytest.fixture(name="cluster")

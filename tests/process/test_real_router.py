@@ -96,7 +96,8 @@ def test_node_tells_the_kubelet_of_itself_while_it_serves(node: RealDriver, link
     options = (("grpc.default_authority", "localhost"),)
     with grpc.insecure_channel(f"unix://{path}", options) as channel:
         stub = registration_grpc.RegistrationStub(channel)
-        info = stub.GetInfo(registration.InfoRequest(), timeout=LIMIT_S)
+        # It is there a moment after the driver says that it is ready.
+        info = stub.GetInfo(registration.InfoRequest(), timeout=LIMIT_S, wait_for_ready=True)
     assert (info.name, info.endpoint) == ("csi-zfs.io", str(node.paths.socket))
     node.stop()
     assert not path.exists()

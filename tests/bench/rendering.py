@@ -28,7 +28,7 @@ def per_second(rate: float) -> str:
 def to_text(section: Section) -> str:
     """A section for the terminal."""
     lines = [f"=== {section.title}"]
-    lines += textwrap.wrap(section.note, _COLUMNS)
+    lines += _wrapped(section.note)
     for table in _tables(section):
         lines += ["", *_aligned(table)]
     return "\n".join(lines) + "\n"
@@ -36,7 +36,7 @@ def to_text(section: Section) -> str:
 
 def to_markdown(section: Section) -> str:
     """A section of a Markdown page."""
-    lines = [f"## {section.title}", "", *textwrap.wrap(section.note, _COLUMNS)]
+    lines = [f"## {section.title}", "", *_wrapped(section.note)]
     for table in _tables(section):
         lines += ["", *_piped(table)]
     return "\n".join(lines) + "\n"
@@ -49,7 +49,7 @@ def page(sections: Sequence[Section], *, machine: str, command: str) -> str:
         " figure is a ratio of two values of the same run; none is a test, since a busy machine"
         " would fail it. `ok` and `missed` say whether that run reached the target."
     )
-    head = "\n".join(["# Performance", "", *textwrap.wrap(note, _COLUMNS), ""])
+    head = "\n".join(["# Performance", "", *_wrapped(note), ""])
     return "\n".join([head, *(to_markdown(section) for section in sections)])
 
 
@@ -78,6 +78,11 @@ def with_others(text: str, before: str) -> str:
         if kept := section_in(before, title):
             text = with_section(text, kept)
     return text
+
+
+def _wrapped(text: str) -> list[str]:
+    # A name that is cut at its hyphen would be shown with a space in it.
+    return textwrap.wrap(text, _COLUMNS, break_on_hyphens=False)
 
 
 def _title_of(section: str) -> str:

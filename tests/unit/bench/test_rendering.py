@@ -1,5 +1,7 @@
 """Results as text and as Markdown."""
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.bench.figures import Figure, Section, Table, Target
@@ -127,3 +129,10 @@ def test_new_page_keeps_the_sections_of_other_runs() -> None:
         "## On OpenZFS",
         "## On a Kubernetes cluster",
     ]
+
+
+@pytest.mark.parametrize("render", [to_text, to_markdown])
+def test_name_with_hyphens_is_not_cut(render: Callable[[Section], str]) -> None:
+    assert "kube-controller-manager" in render(
+        Section("Title", f"{'x' * 90} kube-controller-manager")
+    )

@@ -56,16 +56,17 @@ class TlsDirectory:
     def read(self) -> TlsMaterial:
         """What is there now; raises `TlsFilesError`.
 
-        A Secret is replaced by turning one link: what is read while that happens does not fit
-        together, no handshake succeeds with it, and the next read mends it.
+        A mounted Secret is replaced by turning one link, `..data`: it is followed once, so that the
+        files fit together.
         """
+        link = self.path / "..data"
         try:
-            return TlsMaterial(*(self._file(name) for name in ("ca.crt", "tls.crt", "tls.key")))
+            folder = link.resolve(strict=True) if link.is_symlink() else self.path
+            return TlsMaterial(
+                *((folder / name).read_bytes() for name in ("ca.crt", "tls.crt", "tls.key"))
+            )
         except OSError as exc:
             raise TlsFilesError(f"{exc.filename} cannot be read: {exc.strerror}") from exc
-
-    def _file(self, name: str) -> bytes:
-        return (self.path / name).read_bytes()
 
 
 def server_credentials(directory: TlsDirectory) -> grpc.ServerCredentials:

@@ -212,6 +212,22 @@ def test_agent_is_reached_by_ipv6(authority: Authority, tmp_path: Path) -> None:
         port.stop(grace_s=0)
 
 
+def test_files_of_a_mounted_secret_are_of_one_moment(authority: Authority, tmp_path: Path) -> None:
+    """The kubelet turns `..data`; the names beside it may be another moment's."""
+    mounted = authority.write(tmp_path / "mounted", CONTROLLER)
+    authority.write(mounted / "..2026", AGENT)
+    (mounted / "..data").symlink_to("..2026")
+
+    read = TlsDirectory(mounted).read()
+
+    assert read.certificate == (mounted / "..2026" / "tls.crt").read_bytes()
+    assert read.key == (mounted / "..2026" / "tls.key").read_bytes()
+    (mounted / "..data").unlink()
+    (mounted / "..data").symlink_to("..gone")
+    with pytest.raises(TlsFilesError, match="cannot be read"):
+        TlsDirectory(mounted).read()
+
+
 def test_agent_without_a_certificate_does_not_start(tmp_path: Path) -> None:
     words = r"ca\.crt cannot be read: No such file"
     with pytest.raises(TlsFilesError, match=words), serving(RecordingServices(), tmp_path):

@@ -113,7 +113,7 @@ class Fleet:
         """
         gone = [
             member
-            for member in self._members.values()
+            for member in self.members()
             if member.connection is None
             and member.pools
             and all(pool_id in forgotten for pool_id in member.pools)

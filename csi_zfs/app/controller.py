@@ -134,9 +134,7 @@ def _forgotten_pools(settings: ControllerSettings) -> Container[str]:
 def _follow_agents(settings: ControllerSettings, fleet: Fleet) -> None:
     """Know the agents of the settings, or begin to follow those of the cluster."""
     if settings.agents_service is None:
-        fleet.know(
-            {one.node_id: f"{one.address.host}:{one.address.port}" for one in settings.agents}
-        )
+        fleet.know({one.node_id: str(one.address) for one in settings.agents})
     else:
         _in_background("agents", discovery_of(settings.agents_service, fleet).run_forever)
 

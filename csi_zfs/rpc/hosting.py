@@ -8,6 +8,7 @@ import grpc
 from csi_zfs.domain.sizes import MIB
 from csi_zfs.rpc.interceptors import OPEN, Door, Interceptor
 from csi_zfs.rpc.routing import ServedService
+from csi_zfs.rpc.socket_file import SocketFile, SocketPathError
 
 MAX_MESSAGE_BYTES = 4 * MIB
 _OPTIONS = (
@@ -55,6 +56,21 @@ class ServiceHost:
         """Answer the calls of these services from now on."""
         for service_name, servicer in servicers.items():
             self._services[service_name].serve_by(servicer)
+
+    def listen_at(self, socket_file: SocketFile) -> None:
+        """Serve at a unix socket; when this returns it is there, with mode 0600.
+
+        Raises `SocketInUseError`, `SocketPathError`.
+        """
+        socket_file.claim()
+        try:
+            self.server.add_insecure_port(f"unix:{socket_file.bind_path}")
+            self.server.start()
+            socket_file.publish()
+        except (OSError, RuntimeError) as exc:
+            self.stop(grace_s=0)
+            socket_file.release()
+            raise SocketPathError(f"no socket can be made at {socket_file.path}: {exc}") from exc
 
     def close(self, *, grace_s: float) -> None:
         """Take no new calls, and give those that run `grace_s` from now; wait for nothing."""

@@ -14,7 +14,7 @@ from csi_zfs.rpc.generated import pluginregistration_pb2 as api
 from csi_zfs.rpc.generated import pluginregistration_pb2_grpc as api_grpc
 from csi_zfs.rpc.hosting import ServiceHost
 from csi_zfs.rpc.interceptors import Interceptor
-from csi_zfs.rpc.socket_file import SocketFile, SocketPathError
+from csi_zfs.rpc.socket_file import SocketFile
 
 _SERVICE = "Registration"
 _THREAD_COUNT = 2
@@ -57,8 +57,7 @@ class Registration:
     def __init__(
         self, directory: Path, *, driver_name: str, csi_socket_path: Path, interceptor: Interceptor
     ) -> None:
-        self._socket_path = directory / f"{driver_name}-reg.sock"
-        self._socket_file = SocketFile(self._socket_path)
+        self._socket_file = SocketFile(directory / f"{driver_name}-reg.sock")
         self._host = ServiceHost("registration", interceptor, thread_count=_THREAD_COUNT)
         self._host.add(_SERVICE, RegistrationServer)
         self._host.serve({_SERVICE: RegistrationServer(driver_name, csi_socket_path)})
@@ -69,14 +68,7 @@ class Registration:
         A socket that a killed driver left is replaced in one step, which the kubelet sees as a new
         one.  Raises `SocketInUseError`, `SocketPathError`.
         """
-        self._socket_file.claim()
-        try:
-            self._host.server.add_insecure_port(f"unix:{self._socket_file.bind_path}")
-            self._host.server.start()
-            self._socket_file.publish()
-        except (OSError, RuntimeError) as exc:
-            self.stop()
-            raise SocketPathError(f"no socket can be made at {self._socket_path}: {exc}") from exc
+        self._host.listen_at(self._socket_file)
 
     def stop(self) -> None:
         """Take the driver back: the kubelet sends it nothing more."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from csi_zfs.rpc.hosting import ServiceHost
 from csi_zfs.rpc.identity import IdentityServer
 from csi_zfs.rpc.interceptors import Interceptor
-from csi_zfs.rpc.socket_file import SocketFile, SocketPathError
+from csi_zfs.rpc.socket_file import SocketFile
 from csi_zfs.services.identity import Identity
 
 DEFAULT_THREAD_COUNT = 16
@@ -50,14 +50,7 @@ class CsiServer:
 
         Raises `SocketInUseError`, `SocketPathError`.
         """
-        self._socket_file.claim()
-        try:
-            self._host.server.add_insecure_port(f"unix:{self._socket_file.bind_path}")
-            self._host.server.start()
-            self._socket_file.publish()
-        except (OSError, RuntimeError) as exc:
-            self.stop(grace_s=0)
-            raise SocketPathError(f"no socket can be made at {self._socket_path}: {exc}") from exc
+        self._host.listen_at(self._socket_file)
         _log.info("serving", extra={"socket_path": str(self._socket_path)})
 
     def serve(self, servicers: Mapping[str, object], *, is_ready: Callable[[], bool]) -> None:

@@ -36,6 +36,11 @@ class SocketFile:
         self._identity: tuple[int, int] | None = None
 
     @property
+    def path(self) -> Path:
+        """Where the socket is, between `publish` and `release`."""
+        return self._path
+
+    @property
     def bind_path(self) -> Path:
         """Where to bind, between `claim` and `publish`."""
         return self._private_dir / "s"

@@ -34,7 +34,6 @@ PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
 LIMIT_S = 120.0
 CALLS = 300
 FEW_CALLS = 20
-_NS_PER_S = 1_000_000_000
 
 
 @dataclass(slots=True)

@@ -6,11 +6,9 @@ that it is on another node than it is.
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from kubernetes import client
-from kubernetes.client.exceptions import ApiException
 
 from csi_zfs.cluster.client import (
     REQUEST_TIMEOUT_S,
@@ -105,7 +103,7 @@ class AgentDiscovery:
 
         Raises `ClusterUnavailableError`, `ClusterForbidsError`.
         """
-        with self._translating():
+        with translating(self._what):
             found = json_of(
                 client.DiscoveryV1Api(self.api).list_namespaced_endpoint_slice(
                     self.namespace,
@@ -124,20 +122,11 @@ class AgentDiscovery:
         Raises as `read`, also where it no longer knows the changes since then.
         """
         version = self.read()
-        with self._translating():
+        with translating(self._what):
             for event in self._events(version):
                 if event["type"] == "ERROR":
                     raise ClusterUnavailableError(f"the watch ended: {event['object']}")
                 self._change(event["type"], event["object"])
-
-    @contextmanager
-    def _translating(self) -> Iterator[None]:
-        what = f"endpoints of service {self.namespace}/{self.service_name}"
-        try:
-            with translating(what):
-                yield
-        except ApiException as exc:
-            raise ClusterUnavailableError(f"{what}: {exc.status} {exc.reason}") from exc
 
     def _events(self, version: str) -> Iterator[Json]:
         """Changes since a version.
@@ -166,3 +155,7 @@ class AgentDiscovery:
     @property
     def _selector(self) -> str:
         return f"kubernetes.io/service-name={self.service_name}"
+
+    @property
+    def _what(self) -> str:
+        return f"endpoints of service {self.namespace}/{self.service_name}"

@@ -1,7 +1,7 @@
 """Connections to the API server, as a pod has them, and what its refusals mean."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -68,14 +68,14 @@ def _load(configuration: client.Configuration) -> None:
 
 
 @contextmanager
-def translating(what: str) -> Iterator[None]:
-    """Turn the client's errors about `what` into ours; NOT_FOUND and CONFLICT pass through."""
+def translating(what: str, *, passing: Container[int] = ()) -> Iterator[None]:
+    """Turn the client's errors about `what` into ours; those with a status of `passing` go on."""
     try:
         yield
     except ApiException as exc:
         if exc.status in _FORBIDDEN:
             raise ClusterForbidsError(f"{what}: the API server refuses: {exc.reason}") from exc
-        if exc.status in {NOT_FOUND, CONFLICT}:
+        if exc.status in passing:
             raise
         raise ClusterUnavailableError(f"{what}: {exc.status} {exc.reason}") from exc
     except (urllib3.exceptions.HTTPError, OSError) as exc:

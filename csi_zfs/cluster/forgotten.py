@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 
-from csi_zfs.cluster.client import NOT_FOUND, REQUEST_TIMEOUT_S, translating
+from csi_zfs.cluster.client import CONFLICT, NOT_FOUND, REQUEST_TIMEOUT_S, translating
 from csi_zfs.domain.errors import CsiZfsError, UnavailableError
+
+_PASSING = (NOT_FOUND, CONFLICT)
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +43,7 @@ class ForgottenPools:
         Raises `NoListError`, `ClusterUnavailableError`, `ClusterForbidsError`.
         """
         try:
-            with translating(self._what):
+            with translating(self._what, passing=_PASSING):
                 found = client.CoreV1Api(self.api).read_namespaced_config_map(
                     self.name, self.namespace, _request_timeout=REQUEST_TIMEOUT_S
                 )
@@ -52,7 +54,7 @@ class ForgottenPools:
     def add(self, pool_id: str, note: str) -> None:
         """Note that a pool is gone.  Safe to repeat; raises as `read`."""
         try:
-            with translating(self._what):
+            with translating(self._what, passing=_PASSING):
                 client.CoreV1Api(self.api).patch_namespaced_config_map(
                     self.name,
                     self.namespace,

@@ -8,7 +8,6 @@ from kubernetes.client.exceptions import ApiException
 from csi_zfs.cluster.client import (
     NOT_FOUND,
     REQUEST_TIMEOUT_S,
-    ClusterUnavailableError,
     json_of,
     translating,
 )
@@ -61,16 +60,14 @@ def _volumes(api: client.ApiClient, driver_name: str) -> tuple[str, ...]:
 
 def _snapshots(api: client.ApiClient, driver_name: str) -> tuple[str, ...]:
     try:
-        with translating("VolumeSnapshotContents"):
+        with translating("VolumeSnapshotContents", passing=(NOT_FOUND,)):
             answer = json_of(
                 client.CustomObjectsApi(api).list_cluster_custom_object(
                     *_SNAPSHOTS, _request_timeout=REQUEST_TIMEOUT_S, _preload_content=False
                 )
             )
-    except ApiException as exc:
-        if exc.status == NOT_FOUND:
-            return ()  # a cluster without snapshots
-        raise ClusterUnavailableError(f"VolumeSnapshotContents: {exc.reason}") from exc
+    except ApiException:
+        return ()  # a cluster without snapshots
     return tuple(
         one["metadata"]["name"]
         for one in answer["items"]

@@ -120,6 +120,20 @@ class Catalogue(Index):
         msg = f"volume {volume_id} does not exist"
         raise VolumeNotFoundError(msg)
 
+    def read_volume_named(self, leaf: str) -> VolumeEntry | None:
+        """The volume of this leaf that is known, as its pool has it now; raises as `volume`."""
+        for known in self.volumes_named(leaf):
+            with suppress(VolumeNotFoundError):
+                return self.read_volume(known.volume_id)
+        return None
+
+    def read_snapshot_named(self, leaf: str) -> SnapshotEntry | None:
+        """The snapshot of this leaf that is known, as its pool has it now; raises as `snapshot`."""
+        for known in self.snapshots_named(leaf):
+            with suppress(SnapshotNotFoundError):
+                return self.read_snapshot(known.snapshot_id)
+        return None
+
     def read_volumes(self, volume_ids: Sequence[VolumeId]) -> list[VolumeEntry]:
         """As `read_volume`, for several at once."""
         found: dict[VolumeId, VolumeEntry] = {}

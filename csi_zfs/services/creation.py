@@ -25,7 +25,7 @@ from csi_zfs.domain.parameters import (
 )
 from csi_zfs.domain.sizes import GRANULE_BYTES, MIB
 from csi_zfs.services import records
-from csi_zfs.services.catalogue import Catalogue, VolumeNotFoundError
+from csi_zfs.services.catalogue import Catalogue
 from csi_zfs.services.entries import VolumeEntry, entry_of_volume, volume_of
 from csi_zfs.services.identity import Identity
 from csi_zfs.services.keys import EncryptedDataset, VolumeKeys
@@ -128,7 +128,7 @@ class VolumeCreation:
         plan = Plan(spec, parse_volume_parameters(spec.parameters), names.leaf_of(spec.volume_name))
         self._require_here(spec)
         with self.locks.hold(exclusive=[plan.dataset_name]):
-            entry = self._existing(plan) or self._make(plan)
+            entry = self.catalogue.read_volume_named(plan.leaf) or self._make(plan)
             _require_same(plan, entry)
             self._require_key(plan, entry)
             return volume_of(entry)
@@ -140,12 +140,6 @@ class VolumeCreation:
             encrypted = EncryptedDataset(pool, entry.dataset_name, entry.record.salt)
             self.keys.require(encrypted, plan.spec.secrets)
             self.keys.forget_unused(encrypted)
-
-    def _existing(self, plan: Plan) -> VolumeEntry | None:
-        for known in self.catalogue.volumes_named(plan.leaf):
-            with suppress(VolumeNotFoundError):
-                return self.catalogue.read_volume(known.volume_id)
-        return None
 
     def _require_here(self, spec: CreateVolumeSpec) -> None:
         here = self.identity.topology

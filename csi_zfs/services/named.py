@@ -11,7 +11,7 @@ from csi_zfs.datasets import names
 from csi_zfs.datasets.api import DatasetNotFoundError
 from csi_zfs.domain.ids import GroupSnapshotId, SnapshotId, VolumeId
 from csi_zfs.services import records
-from csi_zfs.services.catalogue import Catalogue, SnapshotNotFoundError, VolumeNotFoundError
+from csi_zfs.services.catalogue import Catalogue
 from csi_zfs.services.entries import entry_of_volume
 from csi_zfs.services.locks import KeyedLocks
 from csi_zfs.services.pools import Pools
@@ -36,9 +36,8 @@ class NamedThings:
         leaf = names.leaf_of(volume_name)
         dataset_name = names.dataset_of(leaf)
         with self.locks.hold(shared=[dataset_name]):
-            for known in self.catalogue.volumes_named(leaf):
-                with suppress(VolumeNotFoundError):
-                    return self.catalogue.read_volume(known.volume_id).volume_id
+            if known := self.catalogue.read_volume_named(leaf):
+                return known.volume_id
             for pool in self.pools:
                 with suppress(DatasetNotFoundError):
                     dataset = pool.get(dataset_name)
@@ -55,9 +54,8 @@ class NamedThings:
         """
         leaf = names.leaf_of(snapshot_name)
         with self.locks.hold(shared=[snapshot_key(leaf)]):
-            for known in self.catalogue.snapshots_named(leaf):
-                with suppress(SnapshotNotFoundError):
-                    return self.catalogue.read_snapshot(known.snapshot_id).snapshot_id
+            if known := self.catalogue.read_snapshot_named(leaf):
+                return known.snapshot_id
             self._require_pools()
             return None
 
@@ -65,8 +63,8 @@ class NamedThings:
         """The group of this name; None as for a snapshot."""
         leaf = names.leaf_of(group_snapshot_name)
         with self.locks.hold(shared=[snapshot_key(leaf)]):
-            for known in self.catalogue.groups_named(leaf):
-                return known
+            if known := self.catalogue.groups_named(leaf):
+                return known[0]
             self._require_pools()
             return None
 

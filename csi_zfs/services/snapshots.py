@@ -1,7 +1,6 @@
 """Snapshots of single volumes: create, delete, look up."""
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 
 from csi_zfs.datasets import names
@@ -68,7 +67,9 @@ class Snapshots:
         leaf = names.leaf_of(snapshot_name)
         dataset_name = names.dataset_of(source_volume_id.leaf)
         with self.locks.hold(exclusive=[snapshot_key(leaf)], shared=[dataset_name]):
-            entry = self._existing(leaf) or self._take(snapshot_name, leaf, source_volume_id)
+            entry = self.catalogue.read_snapshot_named(leaf) or self._take(
+                snapshot_name, leaf, source_volume_id
+            )
             if entry.record.source_volume_id != source_volume_id or entry.record.group:
                 msg = (
                     f"snapshot {snapshot_name[:128]!r} exists, of volume "
@@ -76,12 +77,6 @@ class Snapshots:
                 )
                 raise DifferentSnapshotError(msg)
             return snapshot_of(entry)
-
-    def _existing(self, leaf: str) -> SnapshotEntry | None:
-        for known in self.catalogue.snapshots_named(leaf):
-            with suppress(SnapshotNotFoundError):
-                return self.catalogue.read_snapshot(known.snapshot_id)
-        return None
 
     def _take(self, snapshot_name: str, leaf: str, source_volume_id: VolumeId) -> SnapshotEntry:
         # From the pool: what the record says of the format decides about mkfs in every copy.

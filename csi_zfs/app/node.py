@@ -73,8 +73,12 @@ class _Faces:
             interceptor=interceptor,
             thread_count=settings.rpc_threads,
         )
-        self._agent_port = AgentPort(
-            identity, AGENT_PORT, interceptor=interceptor, thread_count=settings.rpc_threads
+        self._agent_port = (
+            AgentPort(
+                identity, AGENT_PORT, interceptor=interceptor, thread_count=settings.rpc_threads
+            )
+            if settings.agent_address
+            else None
         )
         self._registration = (
             Registration(
@@ -105,7 +109,7 @@ class _Faces:
             node_servicers(services, kubelet_dir=self._settings.kubelet_dir),
             is_ready=services.health.is_ready,
         )
-        if self._settings.agent_address is not None:
+        if self._agent_port is not None and self._settings.agent_address is not None:
             self._agent_port.serve(agent_servicers(services))
             self._agent_port.start(
                 *self._settings.agent_address, TlsDirectory(self._settings.tls_dir)
@@ -119,7 +123,8 @@ class _Faces:
             self._registration.stop()
         # Their calls get one grace time: two in a row are longer than the kubelet waits.
         self._server.close(grace_s=grace_s)
-        self._agent_port.stop(grace_s=grace_s)
+        if self._agent_port is not None:
+            self._agent_port.stop(grace_s=grace_s)
         return self._server.stop(grace_s=grace_s)
 
 

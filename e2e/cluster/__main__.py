@@ -3,13 +3,11 @@
 import argparse
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 from e2e.cluster.assets import cluster_cache, ensure_assets
 from e2e.cluster.bench.section import bench as measure
@@ -28,7 +26,7 @@ from e2e.image.build import image_cache
 from e2e.vm.cache import cache_directory, locked
 from e2e.vm.errors import VmError
 from e2e.vm.progress import say
-from tests.support.signals import STOPPING, undisturbed
+from tests.support.signals import interrupt_once, undisturbed
 
 _CHECKOUT = Path(__file__).parents[2]
 _CACHES = Caches(cluster_cache(os.environ), cache_directory(os.environ), image_cache(os.environ))
@@ -42,8 +40,7 @@ _TESTS = "e2e/cluster/tests"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status."""
     asked = _parsed(arguments)
-    for number in STOPPING:
-        signal.signal(number, _interrupt)
+    interrupt_once()
     command: Callable[[argparse.Namespace], int] = asked.command
     try:
         return command(asked)
@@ -265,13 +262,6 @@ def _add_arguments(
         parsed.add_argument("archive", type=Path, help="an OCI archive")
     if command in {kubectl, helm, node, run}:
         parsed.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...")
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    # One is enough: a second one must not interrupt the cleaning up.
-    for number in STOPPING:
-        signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -1,15 +1,13 @@
 """`python -m e2e.image`: builds the image of the driver and says where it is."""
 
 import os
-import signal
 import sys
 from pathlib import Path
-from types import FrameType
 
 from e2e.image import recipe
 from e2e.image.build import ensure_image, image_cache
 from e2e.vm.errors import VmError
-from tests.support.signals import STOPPING
+from tests.support.signals import interrupt_once
 
 _CHECKOUT = Path(__file__).parents[2]
 _MB = 1_000_000
@@ -18,8 +16,7 @@ _INTERRUPTED_STATUS = 130
 
 def main() -> int:
     """Build the image unless it is there; returns the exit status."""
-    for number in STOPPING:
-        signal.signal(number, _interrupt)
+    interrupt_once()
     try:
         epoch_s = recipe.epoch(os.environ)
         image = ensure_image(_CHECKOUT, image_cache(os.environ), epoch_s=epoch_s)
@@ -37,13 +34,6 @@ def main() -> int:
     print(f"digest   {archive.digest}")
     print(f"size     {archive.size_bytes() / _MB:.0f} MB, {compressed / _MB:.0f} MB compressed")
     return 0
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    # One is enough: a second one must not interrupt the cleaning up.
-    for number in STOPPING:
-        signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -2,13 +2,11 @@
 
 import argparse
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 from e2e.vm.cache import cache_directory, locked
 from e2e.vm.errors import VmError
@@ -19,7 +17,7 @@ from e2e.vm.progress import say
 from e2e.vm.run import DEFAULT_LIMIT_S, Selection, run_module, run_pytest
 from e2e.vm.suites import SHORT_SUITES, SUITES, run_suites
 from tests.sanity.build import CannotBuildError, ensure_binary
-from tests.support.signals import STOPPING
+from tests.support.signals import interrupt_once
 
 _CHECKOUT = Path(__file__).parents[2]
 _CACHE = cache_directory(os.environ)
@@ -31,8 +29,7 @@ _INTERRUPTED_STATUS = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status."""
     asked = _parsed(arguments)
-    for number in STOPPING:
-        signal.signal(number, _interrupt)
+    interrupt_once()
     command: Callable[[argparse.Namespace], int] = asked.command
     try:
         return command(asked)
@@ -173,13 +170,6 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
         if command in {run, module, ssh}:
             parsed.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...")
     return parser.parse_args(arguments)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    # One is enough: a second one must not interrupt the cleaning up.
-    for number in STOPPING:
-        signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

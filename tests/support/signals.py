@@ -4,8 +4,24 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
+
+
+def interrupt_once() -> None:
+    """Raise `KeyboardInterrupt` in the main thread at the first Ctrl-C or SIGTERM from now on.
+
+    One is enough: a second one must not interrupt the cleaning up.
+    """
+    for number in STOPPING:
+        signal.signal(number, _interrupt)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import pytest
 from e2e.cluster.cluster import Cluster, find_cluster
 from e2e.cluster.kubectl import Kubectl
 from e2e.cluster.layout import Layout, state_directory
+from e2e.cluster.tests.kinds import native_nodes
 from e2e.cluster.tests.release import Release, installed
 from e2e.cluster.tests.workloads import Workloads
 from e2e.vm.cache import locked
@@ -76,6 +77,12 @@ def fixture_release(cluster: Cluster) -> Iterator[Release]:
     """The driver, installed without values, for the tests of a module."""
     with installed(cluster) as release:
         yield release
+
+
+@pytest.fixture(name="node")
+def fixture_node(cluster: Cluster) -> str:
+    """A native node, where a test is about one of any kind."""
+    return native_nodes(cluster)[0]
 
 
 @pytest.fixture(name="kubectl")

@@ -7,7 +7,6 @@ import pytest
 from e2e.cluster.chart import CHART
 from e2e.cluster.kubectl import Kubectl, Object
 from e2e.cluster.node import kill_service, run_on
-from e2e.cluster.tests.kinds import native_nodes
 from e2e.cluster.tests.release import CHECKOUT, NAMESPACE, RELEASE, Release
 from e2e.cluster.tests.volumes import DRIVER_NAME, VOLUME, claim, mounted, snapshot, using
 from e2e.cluster.tests.workloads import Workloads, pod
@@ -15,11 +14,6 @@ from e2e.cluster.tests.workloads import Workloads, pod
 _CLAIMS = 12
 _READY_LIMIT_S = 300.0
 _CONTAINERS = ("driver", "csi-provisioner", "csi-snapshotter", "csi-resizer")
-
-
-@pytest.fixture(name="node")
-def fixture_node(release: Release) -> str:
-    return native_nodes(release.cluster)[0]
 
 
 def pods_of(release: Release, component: str) -> list[Object]:

@@ -10,6 +10,7 @@ from e2e.cluster.errors import CommandFailedError
 from e2e.cluster.kubectl import DEFAULT_WAIT_S, Kubectl
 from e2e.cluster.node import Node, run_on
 from e2e.cluster.plan import OPENZFS_NAME
+from e2e.cluster.tests.kinds import native_nodes, require_openzfs
 from e2e.cluster.tests.release import Release
 from e2e.cluster.tests.volumes import (
     DEVICE,
@@ -36,12 +37,7 @@ _CHANGE = f"echo changed >{VOLUME}/data; sync"
 @pytest.fixture(name="node", params=["native", "openzfs"])
 def fixture_node(request: pytest.FixtureRequest, cluster: Cluster) -> str:
     """A node of each kind; the embedded pool is on both."""
-    natives = [node.name for node in cluster.nodes() if node.name != OPENZFS_NAME]
-    if request.param == "native":
-        return natives[0]
-    if len(natives) == len(cluster.nodes()):
-        pytest.skip("this cluster was started without the node on OpenZFS (ZFS=0)")
-    return OPENZFS_NAME
+    return native_nodes(cluster)[0] if request.param == "native" else require_openzfs(cluster)
 
 
 @pytest.fixture(name="xfs_class")

@@ -9,6 +9,7 @@ from e2e.cluster.layout import FIRST_SERVICE
 from e2e.cluster.node import kill_service, run_on
 from e2e.cluster.openzfs import LABEL, ZPOOL
 from e2e.cluster.plan import OPENZFS_NAME
+from e2e.cluster.tests.kinds import native_nodes, require_openzfs
 from e2e.cluster.tests.workloads import Workloads
 from e2e.cluster.versions import KUBERNETES
 
@@ -19,15 +20,9 @@ def names(cluster: Cluster) -> list[str]:
     return [node.name for node in cluster.nodes()]
 
 
-def native(cluster: Cluster) -> str:
-    return next(name for name in names(cluster) if name != OPENZFS_NAME)
-
-
 @pytest.fixture(name="openzfs_node")
 def fixture_openzfs_node(cluster: Cluster) -> str:
-    if OPENZFS_NAME not in names(cluster):
-        pytest.skip("this cluster was started without the node on OpenZFS (ZFS=0)")
-    return OPENZFS_NAME
+    return require_openzfs(cluster)
 
 
 def test_every_node_is_ready_and_of_the_version_that_was_asked_for(cluster: Cluster) -> None:
@@ -113,7 +108,7 @@ def test_mounts_of_a_privileged_pod_appear_on_the_node_and_go_with_it(
 def test_service_that_is_killed_comes_back_and_pods_live_on(
     cluster: Cluster, workloads: Workloads, service: str
 ) -> None:
-    name = native(cluster)
+    name = native_nodes(cluster)[0]
     workloads.start_pod("lives", node=name)
     kill_service(cluster.node(name), service)
     workloads.start_pod("starts", node=name)
@@ -124,7 +119,7 @@ def test_service_that_is_killed_comes_back_and_pods_live_on(
 def test_native_node_that_is_killed_is_missed_and_comes_back(
     cluster: Cluster, workloads: Workloads
 ) -> None:
-    kill_and_restart(cluster, workloads, native(cluster))
+    kill_and_restart(cluster, workloads, native_nodes(cluster)[0])
 
 
 def test_openzfs_node_that_is_killed_comes_back_with_its_pool(

@@ -8,7 +8,6 @@ import pytest
 from e2e.cluster.cluster import Cluster
 from e2e.cluster.kubectl import Kubectl, Object
 from e2e.cluster.node import run_on
-from e2e.cluster.tests.kinds import native_nodes
 from e2e.cluster.tests.release import Release
 from e2e.cluster.tests.volumes import (
     DRIVER_NAME,
@@ -25,11 +24,6 @@ from e2e.cluster.tests.workloads import Workloads, pod
 
 _GROUP_API = "groupsnapshot.storage.k8s.io/v1"
 _UNSCHEDULED = '.status.conditions[?(@.type=="PodScheduled")].status'
-
-
-@pytest.fixture(name="node")
-def fixture_node(release: Release) -> str:
-    return native_nodes(release.cluster)[0]
 
 
 @pytest.fixture(name="fs_class", params=["ext4", "xfs"])

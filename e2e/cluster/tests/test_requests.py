@@ -7,17 +7,11 @@ from collections.abc import Mapping
 import pytest
 
 from e2e.cluster.kubectl import Kubectl
-from e2e.cluster.tests.kinds import native_nodes
 from e2e.cluster.tests.release import NAMESPACE, Release
 from e2e.cluster.tests.volumes import claim, from_snapshot, mounted, snapshot, storage_class, using
 from e2e.cluster.tests.workloads import Workloads, pod
 
 CANARY = "canary-5c1d-a-secret-as-long-as-a-key-has-to-be"
-
-
-@pytest.fixture(name="node")
-def fixture_node(release: Release) -> str:
-    return native_nodes(release.cluster)[0]
 
 
 def wait_for_event(kubectl: Kubectl, resource: str, *words: str) -> None:

@@ -15,7 +15,7 @@ from csi_zfs.datasets.api import (
 )
 from csi_zfs.datasets.keys import KeyNotLoadedError
 from csi_zfs.domain.capabilities import AccessType, VolumeCapability
-from csi_zfs.domain.errors import InUseError
+from csi_zfs.domain.errors import InUseError, InvalidRequestError
 from csi_zfs.domain.ids import VolumeId
 from csi_zfs.domain.model import (
     CapacityReport,
@@ -26,6 +26,7 @@ from csi_zfs.domain.model import (
     Volume,
 )
 from csi_zfs.domain.parameters import (
+    VolumeParameters,
     parse_mutable_parameters,
     parse_volume_parameters,
     without_metadata,
@@ -269,7 +270,7 @@ class Volumes:
 
         Nothing for other nodes, and where no pool is one that the class names.
         """
-        asked = parse_volume_parameters(parameters)
+        asked = _understood(parameters)
         minimum_bytes = MINIMUM_BYTES[""]
         try:
             pools: Sequence[DatasetManager] = self.pools.matching(asked.pool_pattern)
@@ -291,3 +292,15 @@ class Volumes:
             for capacity in capacities
         )
         return CapacityReport(room_bytes, room_bytes, minimum_bytes)
+
+
+def _understood(parameters: Mapping[str, str]) -> VolumeParameters:
+    """What a class asks for; one that asks for what there is not, asks for nothing here.
+
+    Were that refused, the scheduler would know of no room and hold the claim with no word of
+    what to mend; the create that it lets through says it.
+    """
+    try:
+        return parse_volume_parameters(parameters)
+    except InvalidRequestError:
+        return VolumeParameters()

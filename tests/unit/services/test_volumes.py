@@ -8,7 +8,7 @@ import pytest
 
 from csi_zfs.datasets.api import PoolFullError, UnsupportedFeatureError
 from csi_zfs.domain.capabilities import VolumeCapability
-from csi_zfs.domain.errors import OutcomeUnknownError, OutOfRangeError
+from csi_zfs.domain.errors import InvalidRequestError, OutcomeUnknownError, OutOfRangeError
 from csi_zfs.domain.ids import VolumeId
 from csi_zfs.domain.model import CapacityReport
 from csi_zfs.domain.parameters import UnknownParameterError
@@ -204,6 +204,15 @@ def test_capacity_names_the_smallest_volume_of_the_kind(
 ) -> None:
     report = node.volumes.capacity(parameters={}, capabilities=[capability], topology=None)
     assert report.minimum_volume_bytes == minimum_bytes
+
+
+@pytest.mark.parametrize("wrong", [{"colour": "red"}, {"provisioning": "thikc"}])
+def test_class_that_no_create_takes_has_room(node: FakeNode, wrong: dict[str, str]) -> None:
+    """With none, a scheduler holds the claim for want of room: nobody hears what to mend."""
+    report = node.volumes.capacity(parameters=wrong, capabilities=[], topology=HERE)
+    assert report == node.volumes.capacity(parameters={}, capabilities=[], topology=HERE)
+    with pytest.raises(InvalidRequestError):
+        node.volumes.create(volume_spec(parameters=wrong))
 
 
 def test_capacity_of_another_node_is_nothing(node: FakeNode) -> None:

@@ -1,7 +1,7 @@
 """The suites that need a real cluster, which they share."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,16 +54,20 @@ def run_suites(
 ) -> int:
     """Run the suites and print what became of each; returns 0 when all passed.
 
-    A cluster that does not come up is a failure of every suite.
+    Nodes that have ended are started again before each suite.  A cluster that does not come up, or
+    is not whole again, is a failure of every suite that did not run.
     """
     outcomes: list[Outcome] = []
     try:
-        with start():
-            outcomes.extend(_outcomes(checkout, results, chosen=chosen, limit_s=limit_s))
+        with start() as cluster:
+            for suite in chosen:
+                # What a suite did to a node is not the fault of the next one.
+                cluster.revive()
+                outcomes.append(_outcome(checkout, results, suite, limit_s=limit_s))
     except (ClusterError, VmError) as exc:
         say(str(exc))
         missed = chosen[len(outcomes) :]
-        words = "the cluster did not come up, see above"
+        words = "the cluster did not come up or was not whole again, see above"
         outcomes += [Outcome(suite.name, 1, None, 0.0, words) for suite in missed]
         failed_to_end = not missed
     else:
@@ -72,16 +76,13 @@ def run_suites(
     return int(failed_to_end or any(outcome.status != 0 for outcome in outcomes))
 
 
-def _outcomes(
-    checkout: Path, results: Path, *, chosen: Sequence[Suite], limit_s: float
-) -> Iterator[Outcome]:
-    for suite in chosen:
-        begin = time.monotonic()
-        selection = Selection(suite.arguments, results / suite.name, limit_s)
-        try:
-            status = run_pytest(checkout, selection)
-            counts, words = read_counts(selection.results), ""
-        except (ClusterError, VmError) as exc:
-            say(str(exc))
-            status, counts, words = 1, None, "the run failed, see above"
-        yield Outcome(suite.name, status, counts, time.monotonic() - begin, words)
+def _outcome(checkout: Path, results: Path, suite: Suite, *, limit_s: float) -> Outcome:
+    begin = time.monotonic()
+    selection = Selection(suite.arguments, results / suite.name, limit_s)
+    try:
+        status = run_pytest(checkout, selection)
+        counts, words = read_counts(selection.results), ""
+    except (ClusterError, VmError) as exc:
+        say(str(exc))
+        status, counts, words = 1, None, "the run failed, see above"
+    return Outcome(suite.name, status, counts, time.monotonic() - begin, words)

@@ -16,9 +16,25 @@ CHECKOUT = Path(__file__).parents[3]
 CHOSEN = (Suite("nodes", ("a",)), Suite("life", ("b",)))
 
 
+class FakeCluster:
+    """A cluster of which a node may stay away once it has ended."""
+
+    def __init__(self, *, comes_back: bool = True) -> None:
+        self.comes_back = comes_back
+
+    def revive(self) -> None:
+        if not self.comes_back:
+            raise StartFailedError("zfs1 does not become a node")
+
+
 @contextmanager
 def started() -> Iterator[Cluster]:
-    yield cast("Cluster", object())
+    yield cast("Cluster", FakeCluster())
+
+
+@contextmanager
+def broken() -> Iterator[Cluster]:
+    yield cast("Cluster", FakeCluster(comes_back=False))
 
 
 @contextmanager
@@ -83,6 +99,16 @@ def test_cluster_that_does_not_come_up_fails_every_suite(
     assert "etcd has ended" in printed
     assert printed.count("the cluster did not come up") == len(CHOSEN)
     assert printed.endswith("0 passed, 2 failed\n")
+
+
+def test_node_that_does_not_come_back_fails_every_suite_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(suites, "run_pytest", lambda _checkout, _selection: 0)
+    assert run_suites(CHECKOUT, broken, tmp_path, limit_s=1, chosen=CHOSEN) == 1
+    printed = capsys.readouterr().out
+    assert "zfs1 does not become a node" in printed
+    assert printed.count("was not whole again") == len(CHOSEN)
 
 
 def test_run_leaves_its_report_and_the_logs_in_one_directory(tmp_path: Path) -> None:

@@ -80,9 +80,9 @@ def fixture_release(cluster: Cluster) -> Iterator[Release]:
 
 
 @pytest.fixture(name="node")
-def fixture_node(cluster: Cluster) -> str:
-    """A native node, where a test is about one of any kind."""
-    return native_nodes(cluster)[0]
+def fixture_node(release: Release) -> str:
+    """A native node with the driver, where a test is about one of any kind."""
+    return native_nodes(release.cluster)[0]
 
 
 @pytest.fixture(name="kubectl")

@@ -58,7 +58,7 @@ class Files:
             result = _libc.fallocate(descriptor, _FALLOC_KEEP_SIZE, ctypes.c_longlong(0), length)
             _checked(result, path)
 
-    def create(self, path: Path, data: bytes) -> None:
+    def create(self, path: Path, data: bytes | bytearray | memoryview) -> None:
         """Make a new file with `data`, synced (its name is not: sync the directory)."""
         with opened(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as descriptor:
             write_all(descriptor, data)
@@ -78,6 +78,10 @@ class Files:
         old, new = os.fsencode(path), os.fsencode(new_path)
         result = _libc.renameat2(_AT_FDCWD, old, _AT_FDCWD, new, _RENAME_NOREPLACE)
         _checked(result, new_path)
+
+    def link(self, path: Path, new_path: Path) -> None:
+        """Give a file a second name, and raise `FileExistsError` where that is taken."""
+        os.link(path, new_path, follow_symlinks=False)
 
     def unlink(self, path: Path) -> None:
         """Remove one file."""
@@ -119,8 +123,8 @@ def remove_if_there(remove: Callable[[Path], None], path: Path) -> None:
     remove(path)
 
 
-def write_all(descriptor: int, data: bytes) -> None:
-    """Write all of `data`, over as many calls as the kernel wants."""
-    view = memoryview(data)
+def write_all(descriptor: int, data: bytes | bytearray | memoryview) -> None:
+    """Write all of `data`, over as many calls as the kernel wants; it is not copied."""
+    view = memoryview(data).cast("B")
     while view:
         view = view[os.write(descriptor, view) :]

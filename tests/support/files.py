@@ -102,7 +102,7 @@ class CrashingFiles(Files):
         with self._effects.around("allocate", path.name):
             super().allocate(path, size_bytes)
 
-    def create(self, path: Path, data: bytes) -> None:
+    def create(self, path: Path, data: bytes | bytearray | memoryview) -> None:
         """See `Files`."""
         with self._effects.around("create", path.name):
             super().create(path, data)
@@ -121,6 +121,11 @@ class CrashingFiles(Files):
         """See `Files`."""
         with self._effects.around("rename_new", new_path.name):
             super().rename_new(path, new_path)
+
+    def link(self, path: Path, new_path: Path) -> None:
+        """See `Files`."""
+        with self._effects.around("link", new_path.name):
+            super().link(path, new_path)
 
     def unlink(self, path: Path) -> None:
         """See `Files`."""

@@ -53,7 +53,7 @@ def test_temporary_that_a_crash_left_is_no_document(state: StateDirectory, tmp_p
 class FullFiles(Files):
     """A disk without room."""
 
-    def create(self, path: Path, data: bytes) -> None:
+    def create(self, path: Path, data: bytes | bytearray | memoryview) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 

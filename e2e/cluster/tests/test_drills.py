@@ -150,6 +150,9 @@ def test_node_that_loses_its_power_has_its_volumes_again(
     cluster.restart(node)
 
     await_drivers(release)
+    # Until the kubelet has looked, the pod counts as ready as it was before.
+    restarts = ".status.containerStatuses[0].restartCount"
+    kubectl.wait_for_field("pod/writer", restarts, "1", limit_s=_READY_LIMIT_S)
     kubectl.wait("condition=Ready", "pod/writer", limit_s=_READY_LIMIT_S)
     assert kubectl.execute("writer", "cat", f"{VOLUME}/file") == "kept\n"
     kubectl.apply(claim("new"))

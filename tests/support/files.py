@@ -61,9 +61,12 @@ class Effects:
             raise OSError(self.fault, os.strerror(self.fault), what)
         if is_chosen and self.stop is Stop.BEFORE:
             self._die()
-        yield
-        if is_chosen and self.stop is Stop.AFTER:
-            self._die()
+        try:
+            yield
+        finally:
+            # Behind an effect that failed too.
+            if is_chosen and self.stop is Stop.AFTER:
+                self._die()
 
     def _die(self) -> None:
         self.is_dead = True

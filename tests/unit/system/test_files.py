@@ -191,3 +191,24 @@ def test_write_all_writes_all_though_the_kernel_takes_little_at_a_time(
     monkeypatch.setattr(os, "write", write_little)
     write_all(0, NEW)
     assert b"".join(written) == NEW
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_created_file_holds_what_any_buffer_holds(record: Path, kind: type) -> None:
+    Files().create(record, kind(NEW))
+    assert record.read_bytes() == NEW
+
+
+def test_link_gives_a_second_name_and_takes_none_that_is_there(record: Path) -> None:
+    record.write_bytes(NEW)
+    Files().link(record, record.with_name("second"))
+    assert record.with_name("second").read_bytes() == NEW
+    with pytest.raises(FileExistsError, match="second"):
+        Files().link(record, record.with_name("second"))
+
+
+def test_link_of_a_link_does_not_follow_it(record: Path, tmp_path: Path) -> None:
+    """rules.md C1."""
+    record.symlink_to(tmp_path / "victim")
+    Files().link(record, record.with_name("second"))
+    assert record.with_name("second").is_symlink()

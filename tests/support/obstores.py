@@ -1,6 +1,6 @@
 """Stores of obstore for tests: in memory, and one whose answers get lost."""
 
-from typing import Any
+from typing import Any, Self
 
 from obstore.exceptions import GenericError
 from obstore.store import MemoryStore
@@ -17,6 +17,10 @@ class LossyStore(MemoryStore):
     Of its words `lost` does the put and fails, `failed` fails without; an exception is raised
     instead of a put.  After the last one puts succeed.  `calls` counts the puts.
     """
+
+    def __new__(cls, _plan: str | Exception = "") -> Self:
+        """As obstore makes its own, which takes no arguments."""
+        return super().__new__(cls)
 
     def __init__(self, plan: str | Exception = "") -> None:
         """Begin empty."""

@@ -34,15 +34,11 @@ if TYPE_CHECKING:
     from obstore import ObjectMeta, PutMode
     from obstore.store import ObjectStore, S3Credential
 
-# What obstore raises where the server or the way to it is to blame: "not found" and what is not
-# implemented have Python's own types.
-_FAILURES = (BaseError, OSError, NotImplementedError)
+# What obstore raises where the server or the way to it is to blame; "not found" has Python's own
+# type.
+_FAILURES = (BaseError, OSError)
 _MEANINGS: Mapping[type, type[CsiZfsError]] = MappingProxyType(
-    {
-        PermissionDeniedError: StorageDeniedError,
-        UnauthenticatedError: StorageDeniedError,
-        NotImplementedError: UnsafeStorageError,
-    }
+    {PermissionDeniedError: StorageDeniedError, UnauthenticatedError: StorageDeniedError}
 )
 # Of a conditional write, whose every request is repeated by obstore already.
 _TRIES = 3
@@ -163,8 +159,11 @@ class RemoteObjects:
             self._require_place(key)
 
     def _put_if(self, key: str, data: bytes, mode: "PutMode") -> str:
-        tag = self._store.put(key, data, mode=mode, use_multipart=False)["e_tag"]
-        return _tag(key, tag)
+        try:
+            answer = self._store.put(key, data, mode=mode, use_multipart=False)
+        except NotImplementedError as exc:
+            raise UnsafeStorageError("this kind of server has no conditional writes") from exc
+        return _tag(key, answer["e_tag"])
 
     def _look(self, key: str) -> StoredObject | None:
         try:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -90,6 +91,17 @@ def test_put_syncs_the_content_then_renames_then_syncs_the_directory(root: Path)
     storage.put("packs/ab/two", b"two")
     assert [done.split()[0] for done in effects.done] == ["create", "rename", "sync"]
     assert effects.done[1:] == ["rename two", "sync ab"]
+
+
+def test_put_does_not_copy_what_it_is_given(storage: LocalObjects) -> None:
+    pack = memoryview(bytearray(8 << 20))
+    tracemalloc.start()
+    try:
+        storage.put(KEY, pack)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 1 << 20
 
 
 def test_delete_of_many_syncs_each_directory_once(root: Path) -> None:

@@ -1,7 +1,7 @@
 """Chunks in a dictionary: what trees are written to and read from in tests."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from csi_zfs.cas.api import BlobKind, ChunkCorruptError, ChunkNotFoundError
 from csi_zfs.system.digest import keyed_digest
@@ -54,3 +54,15 @@ class MemoryChunks:
     def plain_bytes(self, kind: BlobKind) -> int:
         """The length of all chunks of a kind together."""
         return sum(len(data) for (_, found), data in self.stored.items() if found is kind)
+
+
+def first_time() -> Callable[[bytes], bool]:
+    """Says of each digest whether it is asked about for the first time, as a collector does."""
+    seen: set[bytes] = set()
+
+    def is_new(digest: bytes) -> bool:
+        known = digest in seen
+        seen.add(digest)
+        return not known
+
+    return is_new

@@ -97,6 +97,10 @@ e2e-cluster-short: ZFS := 0
 e2e-cluster-short: need-root setup cluster-packages image-packages ## Run those of these suites that CI has the time for (root, Go)
 	@$(PY) -m e2e.cluster suites --short --nodes $(NODES) --zfs $(ZFS)
 
+.PHONY: e2e-s3
+e2e-s3: setup ## Run the suites of the chunk store's objects against a real S3 server (Go)
+	@$(PY) -m e2e.s3
+
 .PHONY: image
 image: need-root setup image-packages ## Build the image of the driver and say where it is, without a container engine (root)
 	@$(PY) -m e2e.image

@@ -66,6 +66,7 @@ HEAD = """\
 | `bench` | figures, printed, never asserted | the real driver |
 | `support` | fakes, builders, clients; never shipped | |
 | `../e2e/zfs` | what needs real OpenZFS (`make e2e-zfs`) | the kernel of a virtual machine |
+| `../e2e/s3` | what only a real S3 server shows (`make e2e-s3`) | versitygw |
 | `../e2e/cluster` | what needs Kubernetes (`make e2e-cluster`) | a real cluster |
 
 The header of `make test` says which tiers run here. What needs root is marked `root`, what needs Go

@@ -12,10 +12,10 @@ def memory_store() -> MemoryStore:
 
 
 class LossyStore(MemoryStore):
-    """A store in memory; `plan` says what becomes of the next puts.
+    """A store in memory; `plan` says what becomes of the next puts and deletes.
 
-    Of its words `lost` does the put and fails, `failed` fails without; an exception is raised
-    instead of a put.  After the last one puts succeed.  `calls` counts the puts.
+    Of its words `lost` does it and fails, `failed` fails without; an exception is raised instead.
+    After the last one all succeed.  `calls` counts.
     """
 
     def __new__(cls, _plan: str | Exception = "") -> Self:
@@ -42,3 +42,14 @@ class LossyStore(MemoryStore):
         if fate == "lost":
             raise GenericError("connection reset")
         return answer
+
+    def delete(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as obstore has it
+        """See `MemoryStore`."""
+        self.calls += 1
+        fate = self.plan.pop(0) if self.plan else ""
+        if isinstance(fate, Exception):
+            raise fate
+        if fate != "failed":
+            super().delete(*args, **kwargs)
+        if fate:
+            raise GenericError("500")

@@ -135,12 +135,7 @@ class RemoteObjects:
         named = iter([require_key(key) for key in keys])
         while batch := list(islice(named, _BATCH)):
             with _translating("deleting"):
-                try:
-                    self._store.delete(batch)
-                except FileNotFoundError:
-                    # Not every kind of server takes a missing one for deleted.
-                    for key in batch:
-                        self._delete_one(key)
+                self._delete(batch)
 
     def _items(self, prefix: str) -> Iterator["ObjectMeta"]:
         try:
@@ -151,6 +146,24 @@ class RemoteObjects:
             with suppress(FileNotFoundError):
                 self._store.head(f"{prefix}any")
             raise
+
+    def _delete(self, batch: Sequence[str]) -> None:
+        for left in reversed(range(_TRIES)):
+            try:
+                self._store.delete(batch)
+            except FileNotFoundError:
+                # Not every kind of server takes a missing one for deleted.
+                self._delete_each(batch)
+            except BaseError as exc:
+                # Some fail where somebody else deletes the same at this moment.
+                if left and _meaning(exc) is StorageUnavailableError:
+                    continue
+                raise
+            return
+
+    def _delete_each(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self._delete_one(key)
 
     def _delete_one(self, key: str) -> None:
         try:

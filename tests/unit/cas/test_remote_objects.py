@@ -150,6 +150,34 @@ def test_delete_on_a_store_that_minds_missing_objects_deletes_the_others(tmp_pat
     assert [info.key for info in storage.list("")] == ["keys/c"]
 
 
+@pytest.mark.parametrize("plan", ["failed", "lost", "failed lost"])
+def test_delete_whose_answer_is_lost_is_repeated(plan: str) -> None:
+    store = LossyStore()
+    storage = RemoteObjects(store)
+    storage.put(KEY, b"one")
+    store.plan = [*plan.split()]
+    storage.delete([KEY])
+    assert list(storage.list("")) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "calls"),
+    [
+        (GenericError("x"), StorageUnavailableError, 3),
+        (PermissionDeniedError("x"), StorageDeniedError, 1),
+    ],
+    ids=["generic", "denied"],
+)
+def test_delete_that_goes_on_failing_ends(
+    answer: Exception, error: type[CsiZfsError], calls: int
+) -> None:
+    store = LossyStore()
+    store.plan = [answer] * 50
+    with pytest.raises(error):
+        RemoteObjects(store).delete([KEY])
+    assert store.calls == calls
+
+
 class UnsortedStore(LossyStore):
     """Lists backwards."""
 

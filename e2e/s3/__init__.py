@@ -1,0 +1,1 @@
+"""A real S3 server, and what only one can show."""

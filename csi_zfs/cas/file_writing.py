@@ -46,6 +46,15 @@ def create_file(directory: int, name: bytes) -> int:
     return os.open(name, _NEW_FILE, 0o600, dir_fd=directory)
 
 
+def forget_default_acl(directory: int) -> None:
+    """Let new files have the access control lists of the tree alone."""
+    try:
+        os.removexattr(directory, "system.posix_acl_default")
+    except OSError as exc:
+        if exc.errno not in {errno.ENODATA, errno.ENOTSUP}:
+            raise
+
+
 def make_special(directory: int, entry: Entry) -> None:
     """A new fifo or device node in an open directory."""
     mode, device = stat.S_IFIFO, 0

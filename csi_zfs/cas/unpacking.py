@@ -16,6 +16,7 @@ from csi_zfs.cas.file_tree import FileTree, Visit, join
 from csi_zfs.cas.file_writing import (
     create_file,
     dress,
+    forget_default_acl,
     make_special,
     open_deep,
     raise_if_fatal,
@@ -26,6 +27,9 @@ from csi_zfs.cas.tree_reports import Problem, ProblemKind, Told, TreeTotals
 from csi_zfs.domain.errors import CorruptionError, InUseError
 
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+# In a file system that is otherwise empty.
+_MADE_BY_MKFS = b"lost+found"
 
 
 class DestinationNotEmptyError(InUseError):
@@ -58,10 +62,11 @@ class TreeUnpack:
     devices: bool = False
     salvage: bool = False
     totals: TreeTotals = field(default_factory=TreeTotals)
-    _path: bytes = b""
+    # Of every path that is unpacked; it is not there at the destination.
+    _prefix: bytes = b""
     _open: list[_OpenDirectory] = field(default_factory=list)
-    # Hard links to files outside the path that is unpacked: where the first one is now.
-    _outside: dict[bytes, bytes] = field(default_factory=dict)
+    # Where the file of hard links is whose first one is outside that path, or was left out.
+    _moved: dict[bytes, bytes] = field(default_factory=dict)
 
     def restore(self, directory: int, path: bytes = b"") -> TreeTotals:
         """Write what is in the directory at `path`, or the file there, into an open directory.
@@ -70,11 +75,12 @@ class TreeUnpack:
         `PathNotFoundError`, `DestinationNotEmptyError`, and what reading the tree raises.
         """
         entry = self.tree.find(path)
-        self._path = path
+        self._prefix = join(path, b"") if path else b""
         visits = iter([Visit(1, path, entry)])
         if entry.is_directory:
-            if os.listdir(directory):
+            if set(os.listdir(directory)) - {os.fsdecode(_MADE_BY_MKFS)}:
                 raise DestinationNotEmptyError("the directory to unpack into is not empty")
+            forget_default_acl(directory)
             visits = self.tree.walk(path, lost=self._lost if self.salvage else None)
         self._open.append(_OpenDirectory(directory, path, entry))
         try:
@@ -118,11 +124,13 @@ class TreeUnpack:
             return  # its directory could not be made, which was told
         parent, entry = self._open[-1].descriptor, visit.entry
         try:
-            if link:
-                self._link(parent, entry.name, link)
-            elif entry.is_directory:
+            if link and self._link(parent, visit, link):
+                return
+            if entry.is_directory:
                 self._enter(parent, visit)
             elif entry.kind is EntryKind.FILE:
+                if link and _is_small(entry):
+                    data = next(self._chunks([entry.content]))
                 self._file(parent, visit, data)
             else:
                 self._special(parent, visit)
@@ -131,7 +139,11 @@ class TreeUnpack:
             self._tell(visit.path, ProblemKind.LEFT_OUT, exc.strerror or str(exc))
 
     def _enter(self, parent: int, visit: Visit) -> None:
-        os.mkdir(visit.entry.name, 0o700, dir_fd=parent)
+        try:
+            os.mkdir(visit.entry.name, 0o700, dir_fd=parent)
+        except FileExistsError:
+            if visit.entry.name != _MADE_BY_MKFS or len(self._open) > 1:
+                raise
         descriptor = os.open(visit.entry.name, _OPEN_DIRECTORY, dir_fd=parent)
         self._open.append(_OpenDirectory(descriptor, visit.path, visit.entry))
         self.totals.directories += 1
@@ -208,22 +220,28 @@ class TreeUnpack:
         link_to = visit.entry.link_to
         if not link_to or (visit.entry.kind in DEVICES and not self.devices):
             return b""
-        top = join(self._path, b"") if self._path else b""
-        if link_to.startswith(top):
-            return link_to.removeprefix(top)
-        known = self._outside.get(link_to, b"")
+        if link_to.startswith(self._prefix):
+            return link_to.removeprefix(self._prefix)
+        known = self._moved.get(link_to, b"")
         if not known:
-            self._outside[link_to] = visit.path.removeprefix(top)
+            self._moved[link_to] = visit.path.removeprefix(self._prefix)
         return known
 
-    def _link(self, parent: int, name: bytes, link: bytes) -> None:
-        directory, _, first = link.rpartition(b"/")
-        source = open_deep(self._open[0].descriptor, directory)
+    def _link(self, parent: int, visit: Visit, link: bytes) -> bool:
+        """Make a link; false where its file is not there, since then this is the first one."""
+        directory, _, first = self._moved.get(visit.entry.link_to, link).rpartition(b"/")
         try:
-            os.link(first, name, src_dir_fd=source, dst_dir_fd=parent, follow_symlinks=False)
-        finally:
-            os.close(source)
+            source = open_deep(self._open[0].descriptor, directory)
+            try:
+                name = visit.entry.name
+                os.link(first, name, src_dir_fd=source, dst_dir_fd=parent, follow_symlinks=False)
+            finally:
+                os.close(source)
+        except FileNotFoundError:
+            self._moved[visit.entry.link_to] = visit.path.removeprefix(self._prefix)
+            return False
         self.totals.links += 1
+        return True
 
     def _dress(self, target: int | bytes, path: bytes, entry: Entry) -> None:
         try:

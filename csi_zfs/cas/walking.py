@@ -1,5 +1,6 @@
 """Reading a directory with all that is below it into a store."""
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -18,16 +19,24 @@ from csi_zfs.cas.file_tree import MOST_LEVELS
 from csi_zfs.cas.tree_entries import Entry, EntryKind, encode_attributes
 from csi_zfs.cas.tree_reports import Problem, ProblemKind, Told, TreeTotals
 from csi_zfs.cas.tree_root import TreeRoot, write_root
+from csi_zfs.domain.errors import UnavailableError
 
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # A pipe that took a file's place must not block.
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+# What no later file would escape either.
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 _SPECIAL = {
     stat.S_IFLNK: EntryKind.SYMLINK,
     stat.S_IFCHR: EntryKind.CHARACTER_DEVICE,
     stat.S_IFBLK: EntryKind.BLOCK_DEVICE,
     stat.S_IFIFO: EntryKind.FIFO,
 }
+
+
+class ReadingFailedError(UnavailableError):
+    """The machine lacks what every file needs to be opened; raise its limits, then repeat."""
+
 
 # Given a path and what the kernel says of the file there: its content, if that is known already, as
 # digest and whether it is a node.  Whoever answers holds the chunks in the store.
@@ -78,7 +87,8 @@ class TreeWalk:
     def read(self, directory: int) -> StoredTree:
         """Read an open directory, which stays open.
 
-        Raises `OSError` where the directory itself cannot be read.
+        Raises `OSError` where the directory itself cannot be read, `ReadingFailedError` where the
+        machine has no descriptors left.
         """
         try:
             top = self._read(directory)
@@ -138,7 +148,8 @@ class TreeWalk:
 
     def _leave(self, current: _OpenDirectory) -> Entry:
         digest = current.writer.finish()
-        if os.fstat(current.descriptor).st_mtime_ns != current.status.st_mtime_ns:
+        status = _status_of(current.descriptor)
+        if status is None or status.st_mtime_ns != current.status.st_mtime_ns:
             detail = "entries came or went while the directory was read"
             self._tell(current.path.removesuffix(b"/"), ProblemKind.CHANGED, detail)
         self._open.pop()
@@ -158,8 +169,8 @@ class TreeWalk:
             os.close(descriptor)
 
     def _open_file(self, directory: bytes, name: bytes, descriptor: int) -> Entry | None:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
+        status = _status_of(descriptor)
+        if status is None or not stat.S_ISREG(status.st_mode):
             self._tell(directory + name, ProblemKind.CHANGED, "it is no file any more")
             return None
         if status.st_nlink > 1 and (link := self._link(status, name)):
@@ -187,7 +198,7 @@ class TreeWalk:
         if data.error is not None:
             self._tell_error(path, data.error)
             return None
-        if _differs(status, os.fstat(descriptor)) or data.length != status.st_size:
+        if _has_changed(status, descriptor) or data.length != status.st_size:
             self._tell(path, ProblemKind.CHANGED, "it changed while it was read")
         return data.length, digest, is_node
 
@@ -249,6 +260,8 @@ class TreeWalk:
         return store_attributes(self.sink, attributes)
 
     def _tell_error(self, path: bytes, exc: OSError) -> None:
+        if exc.errno in _EXHAUSTED:
+            raise ReadingFailedError(f"files cannot be opened any more: {exc.strerror}") from exc
         vanished = isinstance(exc, FileNotFoundError)
         kind = ProblemKind.VANISHED if vanished else ProblemKind.UNREADABLE
         self._tell(path, kind, exc.strerror or str(exc))
@@ -284,8 +297,17 @@ def _entry(
     )
 
 
-def _differs(before: os.stat_result, after: os.stat_result) -> bool:
-    return (before.st_mtime_ns, before.st_ctime_ns, before.st_size) != (
+def _status_of(descriptor: int) -> os.stat_result | None:
+    """What the kernel says of an open file; none of one that a remote file system has lost."""
+    try:
+        return os.fstat(descriptor)
+    except OSError:
+        return None
+
+
+def _has_changed(before: os.stat_result, descriptor: int) -> bool:
+    after = _status_of(descriptor)
+    return after is None or (before.st_mtime_ns, before.st_ctime_ns, before.st_size) != (
         after.st_mtime_ns,
         after.st_ctime_ns,
         after.st_size,

@@ -26,9 +26,8 @@ from csi_zfs.cas.objects.local import LocalObjects
 from csi_zfs.cas.objects.local_root import MARK, make_local_storage
 from csi_zfs.domain.errors import CsiZfsError
 from csi_zfs.system.digest import hex_digest_of
-from csi_zfs.system.files import Files
-from tests.support.files import CrashError, CrashingFiles, Effects, Stop
-from tests.support.power_cut import ForgetfulDisk, ForgetfulFiles
+from tests.support.files import CrashError, Effects, Stop
+from tests.support.power_cut import ForgetfulDisk, ForgetfulFiles, HurriedFiles
 
 OLD = {"packs/ab/one": b"one", "packs/ab/two": b"two", "epoch": b"epoch 1", "marks/x": b"x"}
 NEW = b"what is written, longer than before"
@@ -64,8 +63,8 @@ every_scenario = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda it: i
 
 def prepared(directory: Path) -> Path:
     path = directory / f"{next(_numbers)}"
-    make_local_storage(path)
-    storage = LocalObjects(path)
+    make_local_storage(path, HurriedFiles())
+    storage = LocalObjects(path, HurriedFiles())
     for key, data in OLD.items():
         storage.put(key, data)
     return path
@@ -99,7 +98,7 @@ def require_each_as_it_was_or_is(found: Contents, after: Contents) -> None:
 
 def require_repeatable(path: Path, scenario: Scenario) -> None:
     """A new process finds objects that are whole, ends the call, and cleans up."""
-    storage = LocalObjects(path)
+    storage = LocalObjects(path, HurriedFiles())
     require_each_as_it_was_or_is(contents_of(storage), scenario.after)
     scenario.act(storage)
     assert contents_of(storage) == scenario.after
@@ -167,7 +166,7 @@ def test_write_on_a_disk_that_fails_at_any_effect_says_why_and_can_be_repeated(
     for number in range(number_of_effects(tmp_path, scenario)):
         path, effects = prepared(tmp_path), Effects(number, Stop.FAULT, fault)
         with pytest.raises(error):
-            scenario.act(LocalObjects(path, CrashingFiles(effects)))
+            scenario.act(LocalObjects(path, ForgetfulFiles(ForgetfulDisk(path), effects)))
         assert effects.was_reached
         require_repeatable(path, scenario)
 
@@ -247,10 +246,11 @@ def test_making_of_a_storage_that_is_cut_short_can_be_repeated(tmp_path: Path, s
                     directory / "here" / "new", ForgetfulFiles(disk, Effects(number, stop))
                 )
             disk.cut(directory / "left", keeps=keeps)
-            make_local_storage(directory / "left" / "new")
-            LocalObjects(directory / "left" / "new").put("a", NEW)
-            make_local_storage(directory / "left" / "new", Files())
-            assert contents_of(LocalObjects(directory / "left" / "new")) == {"a": NEW}
+            make_local_storage(directory / "left" / "new", HurriedFiles())
+            storage = LocalObjects(directory / "left" / "new", HurriedFiles())
+            storage.put("a", NEW)
+            make_local_storage(directory / "left" / "new", HurriedFiles())
+            assert contents_of(storage) == {"a": NEW}
 
 
 def making(path: Path, effects: Effects) -> Effects:

@@ -6,11 +6,13 @@ directory was not synced since may be as it was or as it is.  That is harsher th
 file system: a rename between two directories may be there twice, or not at all.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from csi_zfs.system.files import Files
+from csi_zfs.system.files import Files, write_all
+from csi_zfs.system.opening import opened
 from tests.support.files import Effects
 
 
@@ -86,8 +88,21 @@ class ForgetfulDisk:
                 yield from self._left(path, keeps)
 
 
-class ForgetfulFiles(Files):
-    """Real files on such a disk, whose effects are counted and can stop.
+class HurriedFiles(Files):
+    """Real files that are never synced, for tests without a power cut: a sync takes its time."""
+
+    def create(self, path: Path, data: bytes | bytearray | memoryview) -> None:
+        """See `Files`."""
+        with opened(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as descriptor:
+            write_all(descriptor, data)
+
+    def sync(self, path: Path) -> None:
+        """See `Files`."""
+        path.lstat()
+
+
+class ForgetfulFiles(HurriedFiles):
+    """Files on such a disk, whose effects are counted and can stop; the syncs are in its model.
 
     A crash before a `create` may leave a part of the file.
     """

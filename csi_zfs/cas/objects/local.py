@@ -28,6 +28,7 @@ from csi_zfs.cas.api import (
 )
 from csi_zfs.cas.objects.disk_errors import translating
 from csi_zfs.cas.objects.grammar import require_key, require_prefix
+from csi_zfs.cas.objects.limits import require_readable
 from csi_zfs.cas.objects.local_root import LOCK, TEMPORARIES, LocalRoot
 from csi_zfs.cas.objects.local_walk import leftovers, walk
 from csi_zfs.system.digest import hex_digest_of
@@ -86,7 +87,9 @@ class LocalObjects:
     def get(self, key: str) -> StoredObject:
         """See `ObjectStorage`."""
         with self._opened(key) as descriptor:
-            data = _read(descriptor, 0, os.fstat(descriptor).st_size)
+            size_bytes = os.fstat(descriptor).st_size
+            require_readable(key, size_bytes)
+            data = _read(descriptor, 0, size_bytes)
         return StoredObject(data, hex_digest_of(data))
 
     def get_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:

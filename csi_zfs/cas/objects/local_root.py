@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from csi_zfs.cas.api import StorageUnavailableError, UnknownFormatError
+from csi_zfs.cas.api import StorageUnavailableError, UnknownFormatError, UnsafeStorageError
 from csi_zfs.cas.objects.disk_errors import translating
 from csi_zfs.domain.errors import IncompatibleError
 from csi_zfs.system.files import Files, remove_if_there
@@ -76,7 +76,8 @@ def make_local_storage(path: Path, files: Files | None = None) -> None:
     """Make a directory a storage, and make the directory too where its parent is there.
 
     Safe to repeat, and after a crash anywhere; it has no effect on a storage.  Raises
-    `DirectoryInUseError` where there are other things, `StorageUnavailableError` and the like.
+    `DirectoryInUseError` where there are other things, `UnsafeStorageError` where the file system
+    has no hard links, `StorageUnavailableError` and the like.
     """
     files = files or Files()
     with translating(f"making a storage of {path}"):
@@ -104,11 +105,23 @@ def _furnish(files: Files, path: Path) -> None:
     temporary = path / TEMPORARIES / secrets.token_hex(16)
     try:
         files.create(temporary, content)
-        with suppress(FileExistsError):
-            files.link(temporary, path / MARK)
+        _mark(files, temporary, path / MARK)
     finally:
         remove_if_there(files.unlink, temporary)
     files.sync(path)
+
+
+def _mark(files: Files, temporary: Path, mark: Path) -> None:
+    with suppress(FileExistsError):
+        try:
+            files.link(temporary, mark)
+        except OSError as exc:
+            # Of a file of one's own, made a moment ago: link(2) says so where there are no links.
+            if exc.errno in {errno.EPERM, errno.EOPNOTSUPP}:
+                raise UnsafeStorageError(
+                    f"{mark.parent} is on a file system without hard links, which a storage needs"
+                ) from exc
+            raise
 
 
 def _storage_id(path: Path) -> str:

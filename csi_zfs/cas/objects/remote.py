@@ -25,6 +25,7 @@ from csi_zfs.cas.api import (
     UnsafeStorageError,
 )
 from csi_zfs.cas.objects.grammar import require_key, require_prefix
+from csi_zfs.cas.objects.limits import require_readable
 from csi_zfs.cas.objects.s3_place import Patience, S3Place
 from csi_zfs.cas.objects.spans import cut_out, spans_of
 from csi_zfs.domain.errors import CsiZfsError
@@ -103,6 +104,7 @@ class RemoteObjects:
         require_key(key)
         with self._reading(key):
             answer = self._store.get(key)
+            require_readable(key, answer.meta["size"])
             return StoredObject(bytes(answer.bytes()), _tag(key, answer.meta["e_tag"]))
 
     def get_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:

@@ -1,5 +1,6 @@
 """What only a directory can have: links, foreign files, a disk that is away, leftovers."""
 
+import errno
 import fcntl
 import os
 import subprocess
@@ -19,6 +20,7 @@ from csi_zfs.cas.api import (
     StorageUnavailableError,
     StoreCorruptError,
     UnknownFormatError,
+    UnsafeStorageError,
 )
 from csi_zfs.cas.objects.local import LocalObjects
 from csi_zfs.cas.objects.local_root import (
@@ -166,6 +168,53 @@ def test_fifo_in_place_of_an_object_blocks_nobody(storage: LocalObjects, root: P
     assert list(storage.list("packs/")) == []
 
 
+def test_object_of_a_size_that_the_store_never_writes_is_not_read_at_once(
+    storage: LocalObjects, root: Path
+) -> None:
+    storage.put(KEY, b"one")
+    os.truncate(root / KEY, 1 << 40)
+    with pytest.raises(StoreCorruptError, match=KEY):
+        storage.get(KEY)
+    assert storage.get_ranges(KEY, [(0, 3), ((1 << 40) - 2, 1 << 62)]) == [b"one", b"\0\0"]
+
+
+def test_read_goes_on_where_the_kernel_gives_little_at_a_time(
+    storage: LocalObjects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage.put(KEY, b"0123456789")
+    honest = os.pread
+    monkeypatch.setattr(os, "pread", lambda fd, length, at: honest(fd, min(length, 4), at))
+    assert storage.get(KEY).data == b"0123456789"
+    assert storage.get_ranges(KEY, [(3, 100)]) == [b"3456789"]
+
+
+def test_listing_of_a_directory_that_goes_meanwhile_leaves_it_out(
+    storage: LocalObjects, root: Path
+) -> None:
+    for key in ("a/1", "b/1", "b/2", "c/1"):
+        storage.put(key, b"x")
+    listing = storage.list("")
+    assert next(listing).key == "a/1"
+    for path in (root / "b" / "1", root / "b" / "2"):
+        path.unlink()
+    (root / "b").rmdir()
+    assert [info.key for info in listing] == ["c/1"]
+
+
+def test_listing_while_the_disk_goes_away_is_no_end_of_it(
+    storage: LocalObjects, root: Path
+) -> None:
+    """rules.md A5: what is left out would be taken for deleted."""
+    for key in ("a/1", "b/1"):
+        storage.put(key, b"x")
+    listing = storage.list("")
+    assert next(listing).key == "a/1"
+    root.rename(root.with_name("away"))
+    root.mkdir()
+    with pytest.raises(StorageUnavailableError):
+        list(listing)
+
+
 def test_listing_leaves_out_what_cannot_be_an_object(storage: LocalObjects, root: Path) -> None:
     storage.put(KEY, b"one")
     for name in (".hidden", "Upper", "with space", "umläut"):
@@ -257,6 +306,20 @@ def test_storage_is_not_made_where_no_directory_can_be(tmp_path: Path) -> None:
         make_local_storage(tmp_path / "file")
 
 
+class LinklessFiles(Files):
+    """A file system without hard links, such as exFAT."""
+
+    def link(self, path: Path, new_path: Path) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), str(path))
+
+
+def test_storage_is_not_made_on_a_file_system_without_hard_links(tmp_path: Path) -> None:
+    with pytest.raises(UnsafeStorageError, match="hard links"):
+        make_local_storage(tmp_path / "objects", LinklessFiles())
+    with pytest.raises(StorageUnavailableError):
+        LocalObjects(tmp_path / "objects")
+
+
 def test_of_makers_of_one_storage_one_decides_what_it_is(tmp_path: Path) -> None:
     start = threading.Barrier(8, timeout=60)
 
@@ -302,7 +365,7 @@ class FleetingFiles(Files):
     """Whoever takes the name gives it back before anybody can look."""
 
     def link(self, path: Path, new_path: Path) -> None:
-        raise FileExistsError(17, os.strerror(17), str(new_path))
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(new_path))
 
 
 def test_put_new_of_a_name_that_comes_and_goes_ends(root: Path) -> None:

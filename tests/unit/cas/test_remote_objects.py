@@ -1,5 +1,6 @@
 """What a server's answers, and their loss, mean."""
 
+import os
 import traceback
 from dataclasses import replace
 from datetime import timedelta
@@ -19,6 +20,7 @@ from csi_zfs.cas.api import (
     ObjectExistsError,
     StorageDeniedError,
     StorageUnavailableError,
+    StoreCorruptError,
     UnsafeStorageError,
 )
 from csi_zfs.cas.objects.grammar import InvalidKeyError
@@ -176,6 +178,29 @@ def test_delete_that_goes_on_failing_ends(
     with pytest.raises(error):
         RemoteObjects(store).delete([KEY])
     assert store.calls == calls
+
+
+class TaglessStore(LossyStore):
+    """Gives no tags."""
+
+    def put(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as obstore has it
+        return super().put(*args, **kwargs) | {"e_tag": None}
+
+
+def test_server_without_tags_is_unsafe() -> None:
+    with pytest.raises(UnsafeStorageError, match="no tag"):
+        RemoteObjects(TaglessStore()).put_new(KEY, b"one")
+
+
+def test_object_of_a_size_that_the_store_never_writes_is_not_read_at_once(
+    tmp_path: Path,
+) -> None:
+    storage = RemoteObjects(LocalStore(tmp_path))
+    storage.put(KEY, b"one")
+    os.truncate(tmp_path / KEY, 1 << 40)
+    with pytest.raises(StoreCorruptError, match=KEY):
+        storage.get(KEY)
+    assert storage.get_ranges(KEY, [(0, 3), ((1 << 40) - 2, 1 << 62)]) == [b"one", b"\0\0"]
 
 
 class UnsortedStore(LossyStore):

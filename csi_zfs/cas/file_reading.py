@@ -28,12 +28,7 @@ class FileBytes:
         """All bytes of a small file."""
         data = b""
         try:
-            data = os.read(self._descriptor, self._size)
-            while len(data) < self._size:
-                more = os.read(self._descriptor, self._size - len(data))
-                if not more:
-                    break
-                data += more
+            data = self._read(0, self._size)
         except OSError as exc:
             self.error = exc
         self.length = self.read_bytes = len(data)
@@ -45,7 +40,7 @@ class FileBytes:
             while self.length < self._size:
                 zeros = self._hole()
                 start = self.length + zeros
-                data = self._block(start)
+                data = self._read(start, min(_BLOCK_BYTES, self._size - start))
                 self.length = start + len(data)
                 self.read_bytes += len(data)
                 yield zeros, data
@@ -70,8 +65,7 @@ class FileBytes:
             start -= start % ZERO_BLOCK_BYTES
         return max(start - self.length, 0)
 
-    def _block(self, start: int) -> bytes:
-        wanted = min(_BLOCK_BYTES, self._size - start)
+    def _read(self, start: int, wanted: int) -> bytes:
         data = os.pread(self._descriptor, wanted, start)
         while len(data) < wanted:
             more = os.pread(self._descriptor, wanted - len(data), start + len(data))

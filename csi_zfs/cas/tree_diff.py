@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from csi_zfs.cas.api import StoreCorruptError
+from csi_zfs.cas.directory_diff import EntryPair, diff_directories
 from csi_zfs.cas.file_tree import MOST_LEVELS, FileTree, join
 from csi_zfs.cas.tree_entries import Entry
-
-_Pair = tuple[Entry | None, Entry | None]
 
 
 class ChangeKind(enum.StrEnum):
@@ -49,7 +48,7 @@ def diff_trees(old: FileTree, new: FileTree) -> Iterator[TreeChange]:
         below.append((path, _pairs_in(old, new, pair)))
 
 
-def _changes(path: bytes, pair: _Pair) -> Iterator[TreeChange]:
+def _changes(path: bytes, pair: EntryPair) -> Iterator[TreeChange]:
     old, new = pair
     if old is not None and new is not None and old.kind is new.kind:
         if _content_of(old) != _content_of(new):
@@ -72,21 +71,14 @@ def _metadata_of(entry: Entry) -> Entry:
     return entry._replace(content=b"") if entry.is_directory else entry
 
 
-def _pairs_in(old: FileTree, new: FileTree, pair: _Pair) -> Iterator[_Pair]:
+def _pairs_in(old: FileTree, new: FileTree, pair: EntryPair) -> Iterator[EntryPair]:
     """The entries of two directories by their names; of what is no directory there are none."""
     one, other = (entry if entry is not None and entry.is_directory else None for entry in pair)
     if one is not None and other is not None and one.content == other.content:
         return
-    olds = old.entries(one) if one is not None else iter(())
-    news = new.entries(other) if other is not None else iter(())
-    left, right = next(olds, None), next(news, None)
-    while left is not None or right is not None:
-        if right is None or (left is not None and left.name < right.name):
-            yield left, None
-            left = next(olds, None)
-        elif left is None or right.name < left.name:
-            yield None, right
-            right = next(news, None)
-        else:
-            yield left, right
-            left, right = next(olds, None), next(news, None)
+    if one is not None and other is not None:
+        yield from diff_directories((old.source, one.content), (new.source, other.content))
+    elif one is not None:
+        yield from ((entry, None) for entry in old.entries(one))
+    elif other is not None:
+        yield from ((None, entry) for entry in new.entries(other))

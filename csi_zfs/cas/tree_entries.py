@@ -207,12 +207,12 @@ def _decode(body: bytes, at: int) -> tuple[Entry, int]:
 def _check(entry: Entry) -> None:
     """Refuse what no writer makes of one entry alone."""
     kind = entry.kind
-    texts = entry.name, entry.target
     wrong = (
         len(entry.name) > LONGEST_NAME
-        or any(b"\0" in text for text in texts)
+        or b"\0" in entry.name
+        or b"\0" in entry.target
         or entry.mode > _MODE_MASK
-        or _NO_OWNER in {entry.uid, entry.gid}
+        or _NO_OWNER in (entry.uid, entry.gid)
         or (kind is EntryKind.FILE and entry.size > _LARGEST_FILE)
         or bool(entry.target) != (kind is EntryKind.SYMLINK)
         or (entry.size and kind is not EntryKind.FILE and kind not in DEVICES)

@@ -14,6 +14,7 @@ from csi_zfs.cas.tree_entries import Entry, EntryKind
 from csi_zfs.cas.tree_reports import Problem, ProblemKind
 from csi_zfs.cas.unpacking import DestinationNotEmptyError, TreeUnpack
 from tests.support.file_trees import (
+    IS_ROOT,
     descriptors,
     directory_entry,
     file_entry,
@@ -307,7 +308,7 @@ def test_devices_are_left_out_unless_they_are_asked_for(target: Path) -> None:
     )
     told: list[Problem] = []
     with opened(target) as descriptor:
-        TreeUnpack(FileTree(chunks, digest), told.append, owners=True).restore(descriptor)
+        TreeUnpack(FileTree(chunks, digest), told.append, IS_ROOT).restore(descriptor)
     assert [(problem.path, problem.kind) for problem in told] == [
         (b"null", ProblemKind.LEFT_OUT),
         (b"zero", ProblemKind.LEFT_OUT),

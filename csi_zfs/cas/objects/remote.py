@@ -48,7 +48,11 @@ _PAGE = 1000
 
 
 class RemoteObjects:
-    """An `ObjectStorage` on a server; a tag is the server's own."""
+    """An `ObjectStorage` on a server; a tag is the server's own.
+
+    Some servers (versitygw) let a delete pass between the check and the write of a `replace`, which
+    brings the object back: delete only what nobody replaces any more.
+    """
 
     def __init__(self, store: "ObjectStore") -> None:
         """Use a store of obstore as it is."""

@@ -56,6 +56,8 @@ class EntryKind(enum.IntEnum):
     FIFO = 6
 
 
+# As plain numbers: a comparison of these is made for every entry.
+_FILE, _DIRECTORY = int(EntryKind.FILE), int(EntryKind.DIRECTORY)
 DEVICES = frozenset({EntryKind.CHARACTER_DEVICE, EntryKind.BLOCK_DEVICE})
 _KINDS = {int(kind): kind for kind in EntryKind}
 
@@ -89,28 +91,28 @@ class Entry(NamedTuple):
 
 def encode_entry(entry: Entry) -> bytes:
     """The bytes of an entry."""
-    tail = [entry.name, entry.attributes, entry.target, entry.link_to]
-    if _has_content(entry.kind, entry.size):
-        tail.append(entry.content)
-    tail.append(entry.attributes_digest)
-    body = b"".join(tail)
-    seconds, ns = divmod(entry.mtime_ns, _NS_PER_S)
-    flags = _HAS_CONTENT_NODE * entry.has_content_node
-    flags |= _HAS_ATTRIBUTES_NODE * bool(entry.attributes_digest)
+    name, kind, mode, uid, gid, mtime_ns, size, content, is_node, *rest = entry
+    attributes, attributes_digest, target, link_to = rest
+    seconds, ns = divmod(mtime_ns, _NS_PER_S)
+    flags = _HAS_CONTENT_NODE if is_node else 0
+    if attributes_digest:
+        flags |= _HAS_ATTRIBUTES_NODE
+    tail = content if _has_content(kind, size) else b""
+    body = b"".join((name, attributes, target, link_to, tail, attributes_digest))
     head = _HEAD.pack(
         _HEAD.size + len(body),
-        entry.kind,
+        kind,
         flags,
-        entry.mode,
-        entry.uid,
-        entry.gid,
+        mode,
+        uid,
+        gid,
         seconds,
         ns,
-        entry.size,
-        len(entry.name),
-        len(entry.attributes),
-        len(entry.target),
-        len(entry.link_to),
+        size,
+        len(name),
+        len(attributes),
+        len(target),
+        len(link_to),
     )
     return head + body
 
@@ -165,7 +167,7 @@ def decode_attributes(body: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def _has_content(kind: int, size: int) -> bool:
-    return kind == EntryKind.DIRECTORY or (kind == EntryKind.FILE and size > 0)
+    return kind == _DIRECTORY or (kind == _FILE and size > 0)
 
 
 def _decode(body: bytes, at: int) -> tuple[Entry, int]:

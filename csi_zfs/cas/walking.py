@@ -6,7 +6,7 @@ import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from csi_zfs.cas.api import ChunkSink
+from csi_zfs.cas.api import ZERO_DIGEST, ChunkSink
 from csi_zfs.cas.directories import DirectoryWriter
 from csi_zfs.cas.file_attributes import (
     MOST_BYTES,
@@ -21,6 +21,7 @@ from csi_zfs.cas.tree_reports import Problem, ProblemKind, Told, TreeTotals
 from csi_zfs.cas.tree_root import TreeRoot, write_root
 from csi_zfs.domain.errors import UnavailableError
 
+_MODE_MASK = 0o7777
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # A pipe that took a file's place must not block.
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -135,7 +136,7 @@ class TreeWalk:
         descriptor = os.open(opened, _OPEN_DIRECTORY, dir_fd=parent)
         try:
             status = os.fstat(descriptor)
-            attributes = self._attributes(descriptor, path)
+            attributes = self._attributes(descriptor, path.removesuffix(b"/"))
             is_other = bool(self._open) and status.st_dev != self._open[0].status.st_dev
             names = [] if is_other and self.one_file_system else _names_in(descriptor)
         except BaseException:
@@ -154,8 +155,8 @@ class TreeWalk:
             self._tell(current.path.removesuffix(b"/"), ProblemKind.CHANGED, detail)
         self._open.pop()
         os.close(current.descriptor)
-        entry = _entry(current.name, EntryKind.DIRECTORY, current.status, current.attributes)
-        return entry._replace(content=digest)
+        kind, attributes = EntryKind.DIRECTORY, current.attributes
+        return _entry(current.name, kind, current.status, attributes, content=(0, digest, False))
 
     def _file(self, parent: _OpenDirectory, name: bytes) -> Entry | None:
         try:
@@ -178,10 +179,9 @@ class TreeWalk:
         content = self._content(directory + name, descriptor, status)
         if content is None:
             return None
-        size, digest, is_node = content
         attributes = self._attributes(descriptor, directory + name)
-        entry = _entry(name, EntryKind.FILE, status, attributes)
-        entry = entry._replace(size=size, content=digest, has_content_node=is_node)
+        entry = _entry(name, EntryKind.FILE, status, attributes, content=content)
+        size = content[0]
         self.totals.files += 1
         self.totals.size_bytes += size
         return self._first_of(status, directory, entry)
@@ -254,7 +254,9 @@ class TreeWalk:
         except OSError as exc:
             detail = f"its extended attributes cannot be read: {exc.strerror}"
             self._tell(path, ProblemKind.METADATA, detail)
-        if attributes and len(encode_attributes(attributes)) > MOST_BYTES:
+        if not attributes:
+            return b"", b""
+        if len(encode_attributes(attributes)) > MOST_BYTES:
             self._tell(path, ProblemKind.METADATA, "it has too many extended attributes")
             attributes = []
         return store_attributes(self.sink, attributes)
@@ -283,17 +285,22 @@ def _letter(entry: os.DirEntry[str]) -> bytes:
 
 
 def _entry(
-    name: bytes, kind: EntryKind, status: os.stat_result, attributes: tuple[bytes, bytes]
+    name: bytes,
+    kind: EntryKind,
+    status: os.stat_result,
+    attributes: tuple[bytes, bytes],
+    *,
+    content: tuple[int, bytes, bool] = (0, ZERO_DIGEST, False),
 ) -> Entry:
     return Entry(
         name,
         kind,
-        stat.S_IMODE(status.st_mode),
+        status.st_mode & _MODE_MASK,
         status.st_uid,
         status.st_gid,
         status.st_mtime_ns,
-        attributes=attributes[0],
-        attributes_digest=attributes[1],
+        *content,
+        *attributes,
     )
 
 

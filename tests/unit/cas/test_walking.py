@@ -4,6 +4,7 @@ import os
 import random
 import socket
 import stat
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from csi_zfs.cas.file_tree import FileTree
 from csi_zfs.cas.tree_entries import EntryKind
 from csi_zfs.cas.tree_reports import Problem, ProblemKind
 from csi_zfs.cas.walking import ReadingFailedError, StoredTree, TreeWalk
-from tests.support.file_trees import IS_ROOT, descriptors, opened, refuse, store_tree
+from tests.support.file_trees import IS_ROOT, descriptors, opened, refuse, store_tree, unpack_tree
 from tests.support.memory_chunks import MemoryChunks
 from tests.support.reflink import tmpfs
 
@@ -319,6 +320,29 @@ def test_other_file_system_is_left_out_where_that_is_asked_for(
         tree = walk.read(descriptor)
     there = [] if one_file_system else [b"mounted/there"]
     assert paths_of(chunks, tree) == [b"mounted", *there, b"other", b"other/here"]
+
+
+@pytest.mark.deep
+def test_directory_of_100_000_files_needs_little_memory(tmp_path: Path) -> None:
+    """I15: its names are held, 100 bytes for each; unpacking holds some nodes."""
+    origin, copy = tmp_path / "origin", tmp_path / "copy"
+    origin.mkdir()
+    copy.mkdir()
+    for number in range(100_000):
+        (origin / f"a name that is not short {number:07d}").touch()
+    chunks = MemoryChunks()
+    tracemalloc.start()
+    tree = store_tree(chunks, origin)
+    read_peak = tracemalloc.get_traced_memory()[1] - chunks.plain_bytes(BlobKind.TREE)
+    tracemalloc.reset_peak()
+    before = tracemalloc.get_traced_memory()[0]
+    unpack_tree(chunks, tree.digest, copy)
+    unpack_peak = tracemalloc.get_traced_memory()[1] - before
+    tracemalloc.stop()
+    assert tree.totals.files == 100_000
+    assert store_tree(MemoryChunks(), copy).digest == tree.digest
+    assert read_peak < 20_000_000
+    assert unpack_peak < 2_000_000
 
 
 @pytest.mark.root

@@ -1,6 +1,6 @@
 """The content of one file: cut into chunks, and read back."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from csi_zfs.cas.api import (
@@ -13,6 +13,7 @@ from csi_zfs.cas.api import (
 from csi_zfs.cas.cutting import LARGEST_BYTES, cut
 from csi_zfs.cas.tree_entries import Entry
 from csi_zfs.cas.tree_nodes import (
+    Node,
     NodeType,
     NodeWriter,
     decode_extents,
@@ -118,8 +119,8 @@ def read_extents(source: ChunkSource, entry: Entry) -> Iterator[tuple[int, int, 
     if not entry.has_content_node:
         yield 0, entry.size, entry.content
         return
-    level = decode_node(source.get(entry.content, BlobKind.TREE)).level
-    yield from _extents_below(source, [(0, entry.size, entry.content)], level)
+    node = decode_node(source.get(entry.content, BlobKind.TREE))
+    yield from _extents_in(source, node, 0, entry.size)
 
 
 def read_content(source: ChunkSource, entry: Entry) -> Iterator[tuple[int, bytes]]:
@@ -151,21 +152,22 @@ def check_length(data: bytes, length: int) -> bytes:
     return data
 
 
-def _extents_below(
-    source: ChunkSource, places: Sequence[tuple[int, int, bytes]], level: int
+def _extents_in(
+    source: ChunkSource, node: Node, start: int, length: int
 ) -> Iterator[tuple[int, int, bytes]]:
-    for offset, length, digest in places:
-        node = expect(source.get(digest, BlobKind.TREE), NodeType.CONTENT, level)
-        below, at = [], offset
-        for part, part_digest in decode_extents(node):
-            below.append((at, part, part_digest))
-            at += part
-        if at != offset + length:
-            raise StoreCorruptError(f"a content node covers {at - offset} bytes, not {length}")
-        if level:
-            yield from _extents_below(source, below, level - 1)
-        else:
-            yield from (place for place in below if place[2] != ZERO_DIGEST)
+    if node.type is not NodeType.CONTENT:
+        raise StoreCorruptError(f"a node of a file's content is {node.type.name}")
+    extents, at = decode_extents(node), start
+    covered = sum(part for part, _ in extents)
+    if covered != length:
+        raise StoreCorruptError(f"a content node covers {covered} bytes, not {length}")
+    for part, digest in extents:
+        if node.level:
+            below = expect(source.get(digest, BlobKind.TREE), NodeType.CONTENT, node.level - 1)
+            yield from _extents_in(source, below, at, part)
+        elif digest != ZERO_DIGEST:
+            yield at, part, digest
+        at += part
 
 
 def is_zeros(data: bytes) -> bool:

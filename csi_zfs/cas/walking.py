@@ -160,16 +160,16 @@ class TreeWalk:
 
     def _file(self, parent: _OpenDirectory, name: bytes) -> Entry | None:
         try:
-            descriptor = os.open(name, _OPEN_FILE, dir_fd=parent.descriptor)
+            descriptor = _open_file(parent.descriptor, name)
         except OSError as exc:
             self._tell_error(parent.path + name, exc)
             return None
         try:
-            return self._open_file(parent.path, name, descriptor)
+            return self._opened_file(parent.path, name, descriptor)
         finally:
             os.close(descriptor)
 
-    def _open_file(self, directory: bytes, name: bytes, descriptor: int) -> Entry | None:
+    def _opened_file(self, directory: bytes, name: bytes, descriptor: int) -> Entry | None:
         status = _status_of(descriptor)
         if status is None or not stat.S_ISREG(status.st_mode):
             self._tell(directory + name, ProblemKind.CHANGED, "it is no file any more")
@@ -282,6 +282,14 @@ def _letter(entry: os.DirEntry[str]) -> bytes:
     if entry.is_file(follow_symlinks=False):
         return b"\0f"
     return b"\0d" if entry.is_dir(follow_symlinks=False) else b"\0o"
+
+
+def _open_file(directory: int, name: bytes) -> int:
+    """Open a file to be read, its time of access left as it is where that is allowed."""
+    try:
+        return os.open(name, _OPEN_FILE | os.O_NOATIME, dir_fd=directory)
+    except PermissionError:
+        return os.open(name, _OPEN_FILE, dir_fd=directory)
 
 
 def _entry(

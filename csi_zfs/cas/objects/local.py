@@ -124,6 +124,7 @@ class LocalObjects:
         `StorageUnavailableError`, so let hours pass.
         """
         with translating(f"looking for leftovers in {self._root.path}"):
+            self._root.require()
             old = leftovers(self._root, before_s)
             for name in old:
                 with suppress(FileNotFoundError):
@@ -136,7 +137,10 @@ class LocalObjects:
         require_key(key)
         with translating(f"object {key} of {self._root.path}"):
             self._root.require()
-            self._root.has_directory(TEMPORARIES)
+            # A copy of a storage may lack it: it is empty.
+            if not self._root.has_directory(TEMPORARIES):
+                with suppress(FileExistsError):
+                    self._files.make_directory(self._root.path / TEMPORARIES)
             yield
 
     @contextmanager
@@ -203,6 +207,10 @@ class LocalObjects:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Nobody else replaces or deletes in the block; each call has a descriptor of its own."""
+        with suppress(FileExistsError):
+            # A copy of a storage may lack it.
+            if not os.path.lexists(lock := self._root.path / LOCK):
+                self._files.create(lock, b"")
         with self._root.opened_below(LOCK, os.O_RDWR) as descriptor:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield

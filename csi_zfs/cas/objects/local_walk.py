@@ -72,6 +72,7 @@ def leftovers(root: LocalRoot, before_s: float) -> list[str]:
     """The temporary files that were last written before this Unix second, below the root."""
     found: list[str] = []
     with (
+        suppress(FileNotFoundError),
         root.opened_below(TEMPORARIES, _DIRECTORY) as descriptor,
         os.scandir(descriptor) as entries,
     ):

@@ -291,6 +291,19 @@ def test_making_a_storage_again_changes_nothing(storage: LocalObjects, root: Pat
     assert storage.get(KEY).data == b"one"
 
 
+def test_copy_of_a_storage_without_its_empty_parts_goes_on(
+    storage: LocalObjects, root: Path
+) -> None:
+    """As tools that copy files alone make it."""
+    tag = storage.put_new(KEY, b"one")
+    (root / TEMPORARIES).rmdir()
+    (root / LOCK).unlink()
+    assert storage.remove_leftovers(1e12) == 0
+    storage.replace(KEY, b"two", tag)
+    storage.delete([KEY])
+    assert list(storage.list("")) == []
+
+
 def test_storage_is_not_made_among_other_things(tmp_path: Path) -> None:
     (tmp_path / "letters").mkdir()
     with pytest.raises(DirectoryInUseError, match="letters"):

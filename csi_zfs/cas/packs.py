@@ -263,6 +263,11 @@ def parse_entries(plain: bytes, key: str) -> list[Entry]:
         raise StoreCorruptError(f"{key} is damaged: it has an entry that cannot be") from exc
 
 
+def blob_bytes(rest: bytes) -> int:
+    """The length of a blob, from its entry without the digest."""
+    return BLOB_HEADER_BYTES + int.from_bytes(rest[8:12], "little")
+
+
 def parse_blob_header(header: bytes, offset: int) -> tuple[Entry, int, bytes]:
     """The entry, the ordinal and the domain's tag that a blob itself states.
 

@@ -12,9 +12,10 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from csi_zfs.cas.indexes import PackContent
-from csi_zfs.cas.packs import ENTRY_BYTES, Entry, parse_entries
+from csi_zfs.cas.packs import ENTRY_BYTES, Entry, blob_bytes, parse_entries
 from csi_zfs.domain.errors import UnavailableError
 
 _DIGEST_BYTES = 32
@@ -36,11 +37,20 @@ _GOOD = (
 )
 _FIND = f"select packs.pack_id, packs.salt, chunks.entry{_GOOD} and chunks.digest = ?"
 _EACH = (
-    f"select chunks.digest, packs.pack_id{_GOOD} and chunks.digest > ?"
-    " order by chunks.digest limit ?"
+    "select chunks.digest, packs.pack_id, chunks.entry, bad.pack_id is not null from chunks"
+    " join packs on packs.number = chunks.pack left join bad on bad.digest = chunks.digest"
+    " and bad.pack_id = packs.pack_id where chunks.digest > ? order by chunks.digest limit ?"
 )
 # More than there are packs with one chunk, by far.
 _PAGE = 8192
+
+
+class Holding(NamedTuple):
+    """A pack that has a chunk, the bytes that it takes there, and whether they are known bad."""
+
+    pack_id: bytes
+    length: int
+    is_bad: bool
 
 
 class CacheUnavailableError(UnavailableError):
@@ -137,22 +147,25 @@ class Places:
                 "delete from chunks where pack not in (select number from packs)"
             )
 
-    def of_each(self) -> Iterator[tuple[bytes, list[bytes]]]:
-        """Every chunk's digest with the packs that have it, by digest; bad places left out.
+    def of_each(self) -> Iterator[tuple[bytes, list[Holding]]]:
+        """Every chunk's digest with the packs that have it, by digest.
 
         In pages, so that others may use the cache meanwhile.
         """
         after = b""
         while page := self._page(after):
             grouped = itertools.groupby(page, key=operator.itemgetter(0))
-            chunks = [(digest, [pack_id for _, pack_id in rows]) for digest, rows in grouped]
+            chunks = [
+                (digest, [Holding(row[1], blob_bytes(row[2]), bool(row[3])) for row in rows])
+                for digest, rows in grouped
+            ]
             # The last one may go on behind the page.
             if len(page) == _PAGE and len(chunks) > 1:
                 chunks.pop()
             yield from chunks
             after = chunks[-1][0]
 
-    def _page(self, after: bytes) -> list[tuple[bytes, bytes]]:
+    def _page(self, after: bytes) -> list[tuple[bytes, bytes, bytes, int]]:
         with self._lock, _translating():
             return self._database.execute(_EACH, (after, _PAGE)).fetchall()
 

@@ -15,7 +15,7 @@ from csi_zfs.cas.api import (
 )
 from csi_zfs.cas.compression import DecompressionError, decompressed
 from csi_zfs.cas.keys import StoreKey
-from csi_zfs.cas.packs import Entry, PackCipher, pack_key
+from csi_zfs.cas.packs import Entry, PackCipher, StoredChunk, pack_key
 from csi_zfs.cas.places import Place, Places
 from csi_zfs.system.digest import keyed_digest
 
@@ -113,6 +113,20 @@ class ChunkReader:
                 continue
             chunks[one.digest] = chunk
         return chunks
+
+    def read_stored(self, run: Sequence[Wanted]) -> Iterator[StoredChunk]:
+        """Neighbours in a pack as they are stored, opened and not unpacked.
+
+        Raises `StoreCorruptError` at one that is damaged.
+        """
+        begin, last = run[0].place.entry.offset, run[-1].place.entry
+        length = last.offset + last.blob_bytes - begin
+        (data,) = self._storage.get_ranges(pack_key(run[0].place.pack_id), [(begin, length)])
+        for one in run:
+            entry, at = one.place.entry, one.place.entry.offset - begin
+            cipher = self._cipher(one.place.pack_id, one.place.salt)
+            stored, tag = cipher.open_blob(entry, data[at : at + entry.blob_bytes])
+            yield StoredChunk(entry.digest, entry.kind, tag, entry.plain_bytes, entry.codec, stored)
 
     def _read_one(self, place: Place, kind: BlobKind) -> bytes:
         entry = place.entry

@@ -22,6 +22,7 @@ from csi_zfs.cas.api import (
 from csi_zfs.cas.epochs import read_epoch
 from csi_zfs.cas.indexes import INDEXES, encode_index
 from csi_zfs.cas.journal import Journal
+from csi_zfs.cas.packs import StoredChunk
 from csi_zfs.cas.records import (
     SESSIONS,
     SessionRecord,
@@ -152,17 +153,29 @@ class Session:
         The order is packs, index, manifest, journal.  Raises `SessionFencedError`, and whatever an
         upload raised.
         """
-        packs = self._writer.finish()
-        if packs:
-            key = INDEXES + self.session_id
-            self._vault.put_new(ObjectKind.INDEX, key, encode_index(packs))
+        self._finish()
         manifest = self._register.commit(root)
         self._journal.commit(manifest.manifest_id, root_digest(root))
         return manifest
 
+    def copy(self, chunk: StoredChunk) -> None:
+        """Store a chunk as it came out of another pack."""
+        self._writer.copy(chunk)
+
+    def keep(self) -> None:
+        """Make everything durable and end without a manifest: only for what manifests need."""
+        self._finish()
+        self._register.remove()
+
     def abandon(self) -> None:
         """End it without a manifest; what was uploaded is found by the next session."""
         self._register.remove()
+
+    def _finish(self) -> None:
+        packs = self._writer.finish()
+        if packs:
+            key = INDEXES + self.session_id
+            self._vault.put_new(ObjectKind.INDEX, key, encode_index(packs))
 
 
 def read_session(vault: Vault, session_id: str) -> tuple[SessionRecord, str]:

@@ -115,6 +115,15 @@ class ChunkWriter:
         self._store(StoredChunk(digest, kind, self._tag, len(data), codec, stored))
         return digest
 
+    def copy(self, chunk: StoredChunk) -> None:
+        """Store a chunk as it came out of another pack."""
+        with self._changed:
+            self._require_sound()
+            if chunk.digest in self._seen:
+                return
+            self._seen.add(chunk.digest)
+        self._store(chunk)
+
     def finish(self) -> list[PackContent]:
         """Upload what is left; returns what was written, all of it durable.
 

@@ -16,6 +16,7 @@ from csi_zfs.cas.file_attributes import (
 )
 from csi_zfs.cas.file_reading import FileBytes, store_content
 from csi_zfs.cas.file_tree import MOST_LEVELS
+from csi_zfs.cas.known_files import FileState
 from csi_zfs.cas.tree_entries import Entry, EntryKind, encode_attributes
 from csi_zfs.cas.tree_reports import Problem, ProblemKind, Told, TreeTotals
 from csi_zfs.cas.tree_root import TreeRoot, write_root
@@ -39,9 +40,9 @@ class ReadingFailedError(UnavailableError):
     """The machine lacks what every file needs to be opened; raise its limits, then repeat."""
 
 
-# Given a path and what the kernel says of the file there: its content, if that is known already, as
-# digest and whether it is a node.  Whoever answers holds the chunks in the store.
-TakeOver = Callable[[bytes, os.stat_result], tuple[bytes, bool] | None]
+# The content of a file, if it is known already: its digest and whether that is a node.  Whoever
+# answers holds the chunks in the store.
+TakeOver = Callable[[FileState], tuple[bytes, bool] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,8 @@ class _OpenDirectory:
     name: bytes
     path: bytes
     status: os.stat_result
+    # The latest change of this or a directory above it, without the top.
+    changed_ns: int
     attributes: tuple[bytes, bytes]
     # Each name with a NUL and a letter for its type: one sorts as the other.
     names: Iterator[bytes]
@@ -142,9 +145,12 @@ class TreeWalk:
         except BaseException:
             os.close(descriptor)
             raise
+        changed_ns = max(self._open[-1].changed_ns, status.st_ctime_ns) if self._open else 0
         writer = DirectoryWriter(self.sink)
         self._open.append(
-            _OpenDirectory(descriptor, name, path, status, attributes, iter(names), writer)
+            _OpenDirectory(
+                descriptor, name, path, status, changed_ns, attributes, iter(names), writer
+            )
         )
 
     def _leave(self, current: _OpenDirectory) -> Entry:
@@ -189,9 +195,12 @@ class TreeWalk:
     def _content(
         self, path: bytes, descriptor: int, status: os.stat_result
     ) -> tuple[int, bytes, bool] | None:
-        known = self.take_over(path, status) if self.take_over else None
-        if known is not None:
-            return status.st_size, *known
+        if self.take_over is not None:
+            changed_ns = max(self._open[-1].changed_ns, status.st_ctime_ns)
+            state = FileState(path, status.st_size, status.st_mtime_ns, changed_ns)
+            known = self.take_over(state)
+            if known is not None:
+                return status.st_size, *known
         data = FileBytes(descriptor, status.st_size)
         digest, is_node = store_content(self.sink, data, status.st_size)
         self.totals.read_bytes += data.read_bytes

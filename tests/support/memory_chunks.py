@@ -47,6 +47,10 @@ class MemoryChunks:
         """See `ChunkSource`."""
         return (self.get(digest, kind) for digest in digests)
 
+    def has(self, digest: bytes, kind: BlobKind) -> bool:
+        """Whether there is a chunk that was not damaged."""
+        return (digest, kind) in self.stored and digest not in self.damaged
+
     def of_kind(self, kind: BlobKind) -> set[bytes]:
         """The digests of all chunks of a kind."""
         return {digest for digest, found in self.stored if found is kind}

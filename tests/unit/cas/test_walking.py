@@ -13,6 +13,7 @@ import pytest
 from csi_zfs.cas import walking
 from csi_zfs.cas.api import ZERO_DIGEST, BlobKind, StorageFullError
 from csi_zfs.cas.file_tree import FileTree
+from csi_zfs.cas.known_files import FileState
 from csi_zfs.cas.tree_entries import EntryKind
 from csi_zfs.cas.tree_reports import Problem, ProblemKind
 from csi_zfs.cas.walking import ReadingFailedError, StoredTree, TreeWalk
@@ -273,10 +274,10 @@ def test_content_that_is_known_is_not_read_again(tmp_path: Path) -> None:
     known = FileTree(chunks, first.digest)
     asked: list[bytes] = []
 
-    def take_over(path: bytes, status: os.stat_result) -> tuple[bytes, bool] | None:
-        asked.append(path)
-        entry = known.find(path)
-        return (entry.content, entry.has_content_node) if path == b"a" else None
+    def take_over(state: FileState) -> tuple[bytes, bool] | None:
+        asked.append(state.path)
+        entry = known.find(state.path)
+        return (entry.content, entry.has_content_node) if state.path == b"a" else None
 
     with opened(tmp_path) as descriptor:
         second = TreeWalk(chunks, refuse, take_over=take_over).read(descriptor)

@@ -24,7 +24,8 @@ _VERSION = 1
 _TABLES = (
     # A number is never used again: rows of a pack that is gone may still be there.
     """create table packs (number integer primary key autoincrement,
-       pack_id blob not null unique, salt blob not null, size_bytes integer not null)""",
+       pack_id blob not null unique, salt blob not null, size_bytes integer not null,
+       checked_ns integer not null default 0)""",
     """create table chunks (digest blob not null, pack integer not null, entry blob not null,
        primary key (digest, pack)) without rowid""",
     """create table bad (digest blob not null, pack_id blob not null,
@@ -108,6 +109,28 @@ class Places:
         with self._lock, _translating():
             rows = self._database.execute("select pack_id, size_bytes from packs")
             return dict(rows.fetchall())
+
+    def least_recently_checked(self) -> list[bytes]:
+        """All packs, those first that were not checked for the longest, by this cache."""
+        with self._lock, _translating():
+            rows = self._database.execute("select pack_id from packs order by checked_ns, pack_id")
+            return [pack_id for (pack_id,) in rows]
+
+    def set_checked(self, pack_id: bytes, now_ns: int) -> None:
+        """Remember that a pack was checked."""
+        with self._changing():
+            self._database.execute(
+                "update packs set checked_ns = ? where pack_id = ?", (now_ns, pack_id)
+            )
+
+    def chunks_in(self, pack_id: bytes) -> list[bytes]:
+        """The digests of the chunks in a pack; reads all rows."""
+        query = (
+            "select chunks.digest from chunks join packs on packs.number = chunks.pack"
+            " where packs.pack_id = ?"
+        )
+        with self._lock, _translating():
+            return [digest for (digest,) in self._database.execute(query, (pack_id,))]
 
     def objects(self) -> set[str]:
         """The keys of the index objects and marks that were read into it."""

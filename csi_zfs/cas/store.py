@@ -94,11 +94,11 @@ class Store:
         """Read what others wrote since; `begin` does so by itself."""
         refresh(self.vault, self.places, self.executor)
 
-    def reader(self, domain: str = DEFAULT_DOMAIN) -> ChunkReader:
-        """Reads the chunks of a dedup domain; `refresh` first."""
+    def reader(self, domain: str = DEFAULT_DOMAIN, *, places: Places | None = None) -> ChunkReader:
+        """Reads the chunks of a dedup domain, from `places` or the cache; `refresh` first."""
         return ChunkReader(
             self.vault.storage,
-            self.places,
+            places or self.places,
             self._store_key,
             store_id=self.header.store_id,
             domain=domain,

@@ -7,12 +7,14 @@ packs are in memory, and who needs one more waits.
 
 import os
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Executor, Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from csi_zfs.cas.api import BlobKind, ObjectStorage, Written
 from csi_zfs.cas.compression import compressed
+from csi_zfs.cas.header import MAX_CHUNK_BYTES
 from csi_zfs.cas.indexes import PackContent
 from csi_zfs.cas.keys import StoreKey
 from csi_zfs.cas.packs import (
@@ -101,6 +103,8 @@ class ChunkWriter:
 
     def put(self, data: bytes | bytearray | memoryview, kind: BlobKind) -> bytes:
         """See `ChunkSink`; raises what an upload raised, from then on at every call."""
+        if not 0 < len(data) <= MAX_CHUNK_BYTES:
+            raise ValueError(f"a chunk of {len(data)} bytes: no reader would take its pack")
         digest = keyed_digest(self._keys[kind], data)
         with self._changed:
             self._require_sound()
@@ -109,10 +113,10 @@ class ChunkWriter:
             if digest in self._seen:
                 return digest
             self._seen.add(digest)
-        if self._places.has(digest, self._without):
-            return digest
-        codec, stored = compressed(data)
-        self._store(StoredChunk(digest, kind, self._tag, len(data), codec, stored))
+        with self._failing():
+            if not self._places.has(digest, self._without):
+                codec, stored = compressed(data)
+                self._store(StoredChunk(digest, kind, self._tag, len(data), codec, stored))
         return digest
 
     def copy(self, chunk: StoredChunk) -> None:
@@ -122,14 +126,15 @@ class ChunkWriter:
             if chunk.digest in self._seen:
                 return
             self._seen.add(chunk.digest)
-        self._store(chunk)
+        with self._failing():
+            self._store(chunk)
 
     def finish(self) -> list[PackContent]:
         """Upload what is left; returns what was written, all of it durable.
 
         Nobody may call `put` any more.
         """
-        with self._changed:
+        with self._failing(), self._changed:
             self._require_sound()
             for filling in self._open.values():
                 self._close(filling)
@@ -160,11 +165,7 @@ class ChunkWriter:
             self._counts.new_chunks += 1
             self._counts.new_plain_bytes += chunk.plain_bytes
             self._counts.stored_bytes += len(chunk.stored)
-        try:
-            filling.pack.fill(ordinal, chunk)
-        except BaseException as exc:
-            self._fail(exc)
-            raise
+        filling.pack.fill(ordinal, chunk)
         with self._changed:
             filling.unfilled -= 1
             self._upload_if_whole(filling)
@@ -208,25 +209,28 @@ class ChunkWriter:
 
     def _upload(self, filling: _Filling) -> None:
         pack = filling.pack
-        try:
+        with self._failing():
             data = pack.finish()
             self._storage.put(pack_key(pack.pack_id), data)
             entries = b"".join(entry.encode() for entry in pack.entries)
             content = PackContent(pack.pack_id, pack.salt, len(data), entries)
             self._places.add([content])
             self._on_pack()
-        except BaseException as exc:
-            self._fail(exc)
-            raise
         with self._changed:
             self._contents.append(content)
             self._buffers.append(filling.buffer)
             self._changed.notify_all()
 
-    def _fail(self, exc: BaseException) -> None:
-        with self._changed:
-            self._failure = exc
-            self._changed.notify_all()
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """End the writer where the block raises: a chunk counts as seen, and may not be stored."""
+        try:
+            yield
+        except BaseException as exc:
+            with self._changed:
+                self._failure = exc
+                self._changed.notify_all()
+            raise
 
     def _require_sound(self) -> None:
         if self._failure is not None:

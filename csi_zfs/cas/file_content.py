@@ -1,6 +1,8 @@
 """The content of one file: cut into chunks, and read back."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future
 from typing import TypeVar
 
 from csi_zfs.cas.api import (
@@ -27,6 +29,8 @@ ZERO_BLOCK_BYTES = 64 * 1024
 # Cut at once: the longer, the less is cut twice.
 _WINDOW_BYTES = 8 * LARGEST_BYTES
 _ZEROS = bytes(ZERO_BLOCK_BYTES)
+# Chunks that are being put while more are cut.
+_AT_ONCE = 8
 # What is asked for at once: so many chunks, of so many bytes together.
 _BATCH = 256
 _BATCH_BYTES = 16 * 1024 * 1024
@@ -37,11 +41,15 @@ _Item = TypeVar("_Item")
 class ContentWriter:
     """Takes the bytes of one large file in order and puts its chunks and nodes.
 
+    With an executor, some chunks are put at once; it must not be one that the sink itself needs.
     One thread at a time.
     """
 
-    def __init__(self, sink: ChunkSink) -> None:
+    def __init__(self, sink: ChunkSink, executor: Executor | None = None) -> None:
         self._sink = sink
+        self._executor = executor
+        # Records in their order: their length, and their digest or who will know it.
+        self._records: deque[tuple[int, bytes | Future[bytes]]] = deque()
         self._nodes = NodeWriter(
             sink,
             NodeType.CONTENT,
@@ -71,6 +79,7 @@ class ContentWriter:
         if not self._has_data:
             return ZERO_DIGEST
         self._end_zeros()
+        self._settle(0)
         return self._nodes.finish()
 
     def _add_data(self, data: bytes) -> None:
@@ -83,7 +92,7 @@ class ContentWriter:
 
     def _end_zeros(self) -> None:
         if self._zeros:
-            self._nodes.add(encode_extent(self._zeros, ZERO_DIGEST), ZERO_DIGEST, self._zeros)
+            self._records.append((self._zeros, ZERO_DIGEST))
             self._zeros = 0
 
     def _cut(self, *, is_whole: bool) -> None:
@@ -91,10 +100,23 @@ class ContentWriter:
         view = memoryview(window)
         for start, length in cut(window, is_whole=is_whole):
             end = start + length
-            digest = self._sink.put(view[start:end], BlobKind.DATA)
-            self._nodes.add(encode_extent(length, digest), digest, length)
+            self._records.append((length, self._put(view[start:end])))
+            self._settle(_AT_ONCE)
         self._window = [window[end:]]
         self._window_bytes = len(window) - end
+
+    def _put(self, chunk: memoryview) -> bytes | Future[bytes]:
+        if self._executor is None:
+            return self._sink.put(chunk, BlobKind.DATA)
+        return self._executor.submit(self._sink.put, chunk, BlobKind.DATA)
+
+    def _settle(self, left: int) -> None:
+        """Add records to the nodes until so many are left."""
+        while len(self._records) > left:
+            length, digest = self._records.popleft()
+            if isinstance(digest, Future):
+                digest = digest.result()
+            self._nodes.add(encode_extent(length, digest), digest, length)
 
 
 def _runs(data: bytes) -> Iterator[tuple[bool, int, int]]:

@@ -3,6 +3,7 @@
 import errno
 import os
 from collections.abc import Iterator
+from concurrent.futures import Executor
 
 from csi_zfs.cas.api import ZERO_DIGEST, BlobKind, ChunkSink
 from csi_zfs.cas.cutting import LARGEST_BYTES
@@ -75,15 +76,18 @@ class FileBytes:
         return data
 
 
-def store_content(sink: ChunkSink, data: FileBytes, size: int) -> tuple[bytes, bool]:
+def store_content(
+    sink: ChunkSink, data: FileBytes, size: int, executor: Executor | None = None
+) -> tuple[bytes, bool]:
     """Put what a file holds; returns the digest of its content and whether that is a node.
 
-    Worth nothing where `data.error` is set afterwards.
+    With an executor, some chunks of a large file are put at once (see `ContentWriter`).  What comes
+    back is worth nothing where `data.error` is set afterwards.
     """
     if size <= LARGEST_BYTES:
         whole = data.whole()
         return (ZERO_DIGEST if is_zeros(whole) else sink.put(whole, BlobKind.DATA)), False
-    writer = ContentWriter(sink)
+    writer = ContentWriter(sink, executor)
     for zeros, block in data.pieces():
         if zeros:
             writer.add_zeros(zeros)

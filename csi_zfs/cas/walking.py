@@ -4,9 +4,10 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
-from csi_zfs.cas.api import ZERO_DIGEST, ChunkSink
+from csi_zfs.cas.api import ChunkSink
 from csi_zfs.cas.directories import DirectoryWriter
 from csi_zfs.cas.file_attributes import (
     MOST_BYTES,
@@ -15,6 +16,7 @@ from csi_zfs.cas.file_attributes import (
     store_attributes,
 )
 from csi_zfs.cas.file_reading import FileBytes, store_content
+from csi_zfs.cas.file_status import entry_of, has_changed, names_in, open_file, status_of
 from csi_zfs.cas.file_tree import MOST_LEVELS
 from csi_zfs.cas.known_files import FileState
 from csi_zfs.cas.tree_entries import Entry, EntryKind, encode_attributes
@@ -22,10 +24,7 @@ from csi_zfs.cas.tree_reports import Problem, ProblemKind, Told, TreeTotals
 from csi_zfs.cas.tree_root import TreeRoot, write_root
 from csi_zfs.domain.errors import UnavailableError
 
-_MODE_MASK = 0o7777
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# A pipe that took a file's place must not block.
-_OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 # What no later file would escape either.
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 _SPECIAL = {
@@ -76,13 +75,15 @@ class TreeWalk:
     What cannot be read, vanishes or changes meanwhile is told and never ends the walk; what the
     sink raises does.  Links are never followed.  Sockets are counted and left out.  A file that
     changes while it is read is kept as it was read.  With `one_file_system`, a directory where
-    another one is mounted is kept without what is in it.  One thread at a time.
+    another one is mounted is kept without what is in it.  With an `executor`, chunks of large files
+    are put in its threads; it must not be one that the sink itself needs.  One thread at a time.
     """
 
     sink: ChunkSink
     told: Told
     one_file_system: bool = False
     take_over: TakeOver | None = None
+    executor: Executor | None = None
     totals: TreeTotals = field(default_factory=TreeTotals)
     _open: list[_OpenDirectory] = field(default_factory=list)
     # By device and inode of a file with more links to come: its first path, its entry, how many.
@@ -141,7 +142,7 @@ class TreeWalk:
             status = os.fstat(descriptor)
             attributes = self._attributes(descriptor, path.removesuffix(b"/"))
             is_other = bool(self._open) and status.st_dev != self._open[0].status.st_dev
-            names = [] if is_other and self.one_file_system else _names_in(descriptor)
+            names = [] if is_other and self.one_file_system else names_in(descriptor)
         except BaseException:
             os.close(descriptor)
             raise
@@ -155,18 +156,18 @@ class TreeWalk:
 
     def _leave(self, current: _OpenDirectory) -> Entry:
         digest = current.writer.finish()
-        status = _status_of(current.descriptor)
+        status = status_of(current.descriptor)
         if status is None or status.st_mtime_ns != current.status.st_mtime_ns:
             detail = "entries came or went while the directory was read"
             self._tell(current.path.removesuffix(b"/"), ProblemKind.CHANGED, detail)
         self._open.pop()
         os.close(current.descriptor)
         kind, attributes = EntryKind.DIRECTORY, current.attributes
-        return _entry(current.name, kind, current.status, attributes, content=(0, digest, False))
+        return entry_of(current.name, kind, current.status, attributes, content=(0, digest, False))
 
     def _file(self, parent: _OpenDirectory, name: bytes) -> Entry | None:
         try:
-            descriptor = _open_file(parent.descriptor, name)
+            descriptor = open_file(parent.descriptor, name)
         except OSError as exc:
             self._tell_error(parent.path + name, exc)
             return None
@@ -176,7 +177,7 @@ class TreeWalk:
             os.close(descriptor)
 
     def _opened_file(self, directory: bytes, name: bytes, descriptor: int) -> Entry | None:
-        status = _status_of(descriptor)
+        status = status_of(descriptor)
         if status is None or not stat.S_ISREG(status.st_mode):
             self._tell(directory + name, ProblemKind.CHANGED, "it is no file any more")
             return None
@@ -186,7 +187,7 @@ class TreeWalk:
         if content is None:
             return None
         attributes = self._attributes(descriptor, directory + name)
-        entry = _entry(name, EntryKind.FILE, status, attributes, content=content)
+        entry = entry_of(name, EntryKind.FILE, status, attributes, content=content)
         size = content[0]
         self.totals.files += 1
         self.totals.size_bytes += size
@@ -202,12 +203,12 @@ class TreeWalk:
             if known is not None:
                 return status.st_size, *known
         data = FileBytes(descriptor, status.st_size)
-        digest, is_node = store_content(self.sink, data, status.st_size)
+        digest, is_node = store_content(self.sink, data, status.st_size, self.executor)
         self.totals.read_bytes += data.read_bytes
         if data.error is not None:
             self._tell_error(path, data.error)
             return None
-        if _has_changed(status, descriptor) or data.length != status.st_size:
+        if has_changed(status, descriptor) or data.length != status.st_size:
             self._tell(path, ProblemKind.CHANGED, "it changed while it was read")
         return data.length, digest, is_node
 
@@ -227,7 +228,7 @@ class TreeWalk:
             return None
         if status.st_nlink > 1 and (link := self._link(status, name)):
             return link
-        entry = _entry(name, kind, status, attributes)._replace(target=target)
+        entry = entry_of(name, kind, status, attributes)._replace(target=target)
         if kind in {EntryKind.CHARACTER_DEVICE, EntryKind.BLOCK_DEVICE}:
             device = os.major(status.st_rdev) << 32 | os.minor(status.st_rdev)
             entry = entry._replace(size=device)
@@ -280,59 +281,3 @@ class TreeWalk:
     def _tell(self, path: bytes, kind: ProblemKind, detail: str) -> None:
         self.totals.problems += 1
         self.told(Problem(path, kind, detail))
-
-
-def _names_in(descriptor: int) -> list[bytes]:
-    with os.scandir(descriptor) as entries:
-        return sorted(os.fsencode(entry.name) + _letter(entry) for entry in entries)
-
-
-def _letter(entry: os.DirEntry[str]) -> bytes:
-    if entry.is_file(follow_symlinks=False):
-        return b"\0f"
-    return b"\0d" if entry.is_dir(follow_symlinks=False) else b"\0o"
-
-
-def _open_file(directory: int, name: bytes) -> int:
-    """Open a file to be read, its time of access left as it is where that is allowed."""
-    try:
-        return os.open(name, _OPEN_FILE | os.O_NOATIME, dir_fd=directory)
-    except PermissionError:
-        return os.open(name, _OPEN_FILE, dir_fd=directory)
-
-
-def _entry(
-    name: bytes,
-    kind: EntryKind,
-    status: os.stat_result,
-    attributes: tuple[bytes, bytes],
-    *,
-    content: tuple[int, bytes, bool] = (0, ZERO_DIGEST, False),
-) -> Entry:
-    return Entry(
-        name,
-        kind,
-        status.st_mode & _MODE_MASK,
-        status.st_uid,
-        status.st_gid,
-        status.st_mtime_ns,
-        *content,
-        *attributes,
-    )
-
-
-def _status_of(descriptor: int) -> os.stat_result | None:
-    """What the kernel says of an open file; none of one that a remote file system has lost."""
-    try:
-        return os.fstat(descriptor)
-    except OSError:
-        return None
-
-
-def _has_changed(before: os.stat_result, descriptor: int) -> bool:
-    after = _status_of(descriptor)
-    return after is None or (before.st_mtime_ns, before.st_ctime_ns, before.st_size) != (
-        after.st_mtime_ns,
-        after.st_ctime_ns,
-        after.st_size,
-    )

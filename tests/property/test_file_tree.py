@@ -3,6 +3,7 @@
 import random
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -138,9 +139,23 @@ _RUNS = st.lists(
 @settings(max_examples=settings().max_examples // 4)
 @given(_RUNS, st.sampled_from([64 * _KIB, 192 * _KIB, 4 * _MIB]))
 def test_content_of_a_file_depends_on_its_bytes_alone(content: bytes, step: int) -> None:
-    """In whatever pieces it is read, and whether zeros were holes or bytes."""
+    """In whatever pieces it is read and by how many threads, zeros as holes or as bytes."""
     chunks = MemoryChunks()
-    whole, pieces = ContentWriter(chunks), ContentWriter(chunks)
+    with ThreadPoolExecutor(2) as executor:
+        whole, pieces = ContentWriter(chunks), ContentWriter(chunks, executor)
+        digest = write_both(whole, pieces, content, step)
+    is_node = any(content)
+    entry = file_entry(b"x", digest, len(content))._replace(has_content_node=is_node)
+    read = bytearray(len(content))
+    for offset, data in read_content(chunks, entry):
+        read[offset : offset + len(data)] = data
+    assert read == content
+    top = put_directory_with(chunks, entry)
+    assert b"".join(FileTree(chunks, top).cat(b"d/x")) == content
+
+
+def write_both(whole: ContentWriter, pieces: ContentWriter, content: bytes, step: int) -> bytes:
+    """Write a file in one piece and in several; the digest of both."""
     if content:
         whole.add(content)
     for start in range(0, len(content), step):
@@ -151,14 +166,7 @@ def test_content_of_a_file_depends_on_its_bytes_alone(content: bytes, step: int)
             pieces.add(piece)
     digest = whole.finish()
     assert pieces.finish() == digest
-    is_node = any(content)
-    entry = file_entry(b"x", digest, len(content))._replace(has_content_node=is_node)
-    read = bytearray(len(content))
-    for offset, data in read_content(chunks, entry):
-        read[offset : offset + len(data)] = data
-    assert read == content
-    top = put_directory_with(chunks, entry)
-    assert b"".join(FileTree(chunks, top).cat(b"d/x")) == content
+    return digest
 
 
 def put_directory_with(chunks: MemoryChunks, entry: Entry) -> bytes:

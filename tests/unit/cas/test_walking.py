@@ -6,6 +6,7 @@ import socket
 import stat
 import tracemalloc
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -229,6 +230,17 @@ def test_what_the_sink_raises_ends_the_walk_and_closes_everything(tmp_path: Path
     with pytest.raises(StorageFullError):
         store_while(tmp_path, fill)
     assert descriptors() == before
+
+
+def test_what_the_sink_raises_in_another_thread_ends_the_walk(tmp_path: Path) -> None:
+    def fill() -> None:
+        raise StorageFullError("full")
+
+    (tmp_path / "large").write_bytes(random.Random(5).randbytes(3 * _MIB))
+    with ThreadPoolExecutor(2) as executor, opened(tmp_path) as descriptor:
+        walk = TreeWalk(BusyChunks(fill), refuse, executor=executor)
+        with pytest.raises(StorageFullError):
+            walk.read(descriptor)
 
 
 def test_lack_of_descriptors_ends_the_walk_instead_of_leaving_files_out(

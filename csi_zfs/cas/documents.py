@@ -5,16 +5,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from csi_zfs.cas.api import StoreCorruptError, UnknownFormatError
+from csi_zfs.domain.errors import InvalidRequestError
 
 FORMAT = 1
 MAX_DOCUMENT_BYTES = 1 << 20
 
 
 def encode(fields: Mapping[str, object]) -> bytes:
-    """The one text of these fields and the format's number."""
-    return json.dumps(
+    """The one text of these fields and the format's number.
+
+    Raises `InvalidRequestError` where it would be too long to be read again.
+    """
+    data = json.dumps(
         {"format": FORMAT, **fields}, sort_keys=True, separators=(",", ":"), ensure_ascii=True
     ).encode()
+    if len(data) > MAX_DOCUMENT_BYTES:
+        raise InvalidRequestError(
+            f"an object of the store would have {len(data)} bytes, and {MAX_DOCUMENT_BYTES} at most"
+            " are read: labels take them, or the names of very many packs"
+        )
+    return data
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ A session is an object `sessions/<32 hex digits>`; a committed one is the manife
 """
 
 import enum
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import TypeVar
 
 from csi_zfs.cas import documents
@@ -72,9 +72,8 @@ class Epoch:
 
 def encode_session(record: SessionRecord) -> bytes:
     """The payload of a session's object."""
-    fields = asdict(record)
-    fields["root"] = {} if record.root is None else _root_fields(record.root)
-    return documents.encode(fields)
+    root = {} if record.root is None else _root_fields(record.root)
+    return documents.encode(_fields(record) | {"root": root})
 
 
 def parse_session(key: str, payload: bytes) -> SessionRecord:
@@ -124,8 +123,12 @@ def parse_epoch(payload: bytes) -> Epoch:
 
 
 def _root_fields(root: Root) -> dict[str, object]:
-    fields: dict[str, object] = asdict(root)
-    return fields | {"tree_digest": root.tree_digest.hex(), "labels": dict(root.labels)}
+    return _fields(root) | {"tree_digest": root.tree_digest.hex(), "labels": dict(root.labels)}
+
+
+def _fields(record: SessionRecord | Root) -> dict[str, object]:
+    # Not `asdict`, which copies what is in the fields: not every mapping of labels can be.
+    return {one.name: getattr(record, one.name) for one in fields(record)}
 
 
 def _parse_root(document: Document) -> Root:

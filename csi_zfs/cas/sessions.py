@@ -14,9 +14,11 @@ from csi_zfs.cas.api import (
     BlobKind,
     Manifest,
     ObjectChangedError,
+    ObjectExistsError,
     ObjectNotFoundError,
     Root,
     SessionFencedError,
+    StoreCorruptError,
     Written,
 )
 from csi_zfs.cas.epochs import read_epoch
@@ -35,6 +37,7 @@ from csi_zfs.cas.records import (
 from csi_zfs.cas.sealing import ObjectKind
 from csi_zfs.cas.vault import Vault
 from csi_zfs.cas.writing import ChunkWriter
+from csi_zfs.domain.errors import InvalidRequestError
 from csi_zfs.system.clock import Clock
 
 # After so long without a sign a session counts as dead: only then may a collector fence it.
@@ -74,12 +77,15 @@ class SessionRegister:
                 self._beat_s = now_s
 
     def commit(self, root: Root) -> Manifest:
-        """Make it the manifest of this root, all or nothing.
+        """Make it the manifest of this root, all or nothing; may be repeated.
 
-        Raises `SessionFencedError` where a collector has ended it.
+        Raises `SessionFencedError` where a collector has ended it, `InvalidRequestError` for a root
+        that could not be read again.
         """
         with self._lock:
-            self._write(replace(self._record, state=SessionState.COMMITTED, root=root))
+            record = replace(self._record, state=SessionState.COMMITTED, root=root)
+            _require_readable(record)
+            self._write(record)
             return manifest_of(self.session_id, self._record, root)
 
     def remove(self) -> None:
@@ -87,16 +93,28 @@ class SessionRegister:
         self._vault.storage.delete([SESSIONS + self.session_id])
 
     def _write(self, record: SessionRecord) -> None:
-        key = SESSIONS + self.session_id
-        try:
-            payload = encode_session(record)
-            self._tag = self._vault.replace(ObjectKind.SESSION, key, payload, tag=self._tag)
-        except ObjectChangedError as exc:
-            raise SessionFencedError(
-                f"a collection has ended session {self.session_id}, which gave no sign for"
-                f" {LEASE_S} s: begin again, what was uploaded will be found"
-            ) from exc
+        key, payload = SESSIONS + self.session_id, encode_session(record)
+        found: SessionRecord | None = None
+        while found != record:
+            try:
+                self._tag = self._vault.replace(ObjectKind.SESSION, key, payload, tag=self._tag)
+                break
+            except ObjectChangedError as exc:
+                found, self._tag = self._as_this_wrote_it(record, exc)
         self._record = record
+
+    def _as_this_wrote_it(
+        self, record: SessionRecord, why: ObjectChangedError
+    ) -> tuple[SessionRecord, str]:
+        """What is there, if it is of this writer: of a write whose answer got lost."""
+        with suppress(ObjectNotFoundError):
+            found, tag = read_session(self._vault, self.session_id)
+            if found == record or found.state is SessionState.OPEN:
+                return found, tag
+        raise SessionFencedError(
+            f"a collection has ended session {self.session_id}, which gave no sign for"
+            f" {LEASE_S} s: begin again, what was uploaded will be found"
+        ) from why
 
 
 def begin(
@@ -117,7 +135,12 @@ def begin(
         key = SESSIONS + session_id
         tag = vault.put_new(ObjectKind.SESSION, key, encode_session(record))
         register = SessionRegister(vault, clock, session_id=session_id, record=record, tag=tag)
-        if read_epoch(vault).epoch.number == epoch.number:
+        try:
+            is_current = read_epoch(vault).epoch.number == epoch.number
+        except BaseException:
+            register.remove()
+            raise
+        if is_current:
             return register, epoch.packs
         register.remove()
 
@@ -132,6 +155,7 @@ class Session:
         self._register = register
         self._writer = writer
         self._journal = journal
+        self._may_be_committed = False
 
     @property
     def session_id(self) -> str:
@@ -144,16 +168,19 @@ class Session:
         return self._writer.written
 
     def put(self, data: bytes | bytearray | memoryview, kind: BlobKind) -> bytes:
-        """See `ChunkSink`."""
+        """See `ChunkSink`; raises `SessionFencedError` too."""
+        # Who finds everything in the store uploads nothing, and lives all the same.
+        self._register.beat()
         return self._writer.put(data, kind)
 
     def commit(self, root: Root) -> Manifest:
         """Make everything durable, then the manifest; it is there as a whole or not at all.
 
         The order is packs, index, manifest, journal.  Raises `SessionFencedError`, and whatever an
-        upload raised.
+        upload raised.  After an error of the storage it may be there, and may be repeated.
         """
         self._finish()
+        self._may_be_committed = True
         manifest = self._register.commit(root)
         self._journal.commit(manifest.manifest_id, root_digest(root))
         return manifest
@@ -168,14 +195,30 @@ class Session:
         self._register.remove()
 
     def abandon(self) -> None:
-        """End it without a manifest; what was uploaded is found by the next session."""
-        self._register.remove()
+        """End it without a manifest; what was uploaded is found by the next session.
+
+        Where a commit was tried it is left as it is: the journal may know the manifest already.
+        """
+        if not self._may_be_committed:
+            self._register.remove()
 
     def _finish(self) -> None:
         packs = self._writer.finish()
         if packs:
             key = INDEXES + self.session_id
-            self._vault.put_new(ObjectKind.INDEX, key, encode_index(packs))
+            # Sealed twice it is not the same; only this session writes it, of these packs.
+            with suppress(ObjectExistsError):
+                self._vault.put_new(ObjectKind.INDEX, key, encode_index(packs))
+
+
+def _require_readable(record: SessionRecord) -> None:
+    """Refuse what could not be read again: one such manifest, and nobody can list them any more."""
+    try:
+        found = parse_session("the manifest", encode_session(record))
+    except StoreCorruptError as exc:
+        raise InvalidRequestError(f"this root cannot be kept: {exc}") from exc
+    if found != record:
+        raise InvalidRequestError("this root cannot be kept: it would be another one when read")
 
 
 def read_session(vault: Vault, session_id: str) -> tuple[SessionRecord, str]:

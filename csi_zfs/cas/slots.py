@@ -137,7 +137,10 @@ def parse_slot(key: str, data: bytes) -> Slot:
 
 def no_slot_opens(credential: Credential) -> WrongKeyError:
     """The error for a credential that is none of the store's."""
-    return WrongKeyError(f"this {credential.kind} opens no key slot of the store")
+    return WrongKeyError(
+        f"this {credential.kind} opens no key slot of the store: it is another one's, or its slot"
+        " or the header of the store is damaged"
+    )
 
 
 def _wrapping_key(credential: Credential, salt: bytes, cost: int) -> bytes:

@@ -16,6 +16,7 @@ from csi_zfs.cas.api import (
     StoreCorruptError,
     StoreExistsError,
     StoreNotFoundError,
+    UnknownFormatError,
     WrongKeyError,
 )
 from csi_zfs.cas.epochs import make_epoch
@@ -27,9 +28,11 @@ from csi_zfs.cas.header import (
     parse_header,
     require_genuine_header,
 )
-from csi_zfs.cas.journal import HeadMemory, Journal
+from csi_zfs.cas.indexes import INDEXES
+from csi_zfs.cas.journal import JOURNAL, HeadMemory, Journal
 from csi_zfs.cas.keys import DEFAULT_DOMAIN, StoreKey
-from csi_zfs.cas.loading import refresh
+from csi_zfs.cas.loading import MARKS, refresh
+from csi_zfs.cas.packs import PACKS
 from csi_zfs.cas.places import Places
 from csi_zfs.cas.reading import ChunkReader
 from csi_zfs.cas.records import (
@@ -52,6 +55,7 @@ from csi_zfs.system.clock import Clock
 # Requests to the storage that wait for each other's answers; they take no processor meanwhile.
 _THREADS = 8
 _MAX_NAME = 64
+_CONTENT = (COLLECTOR, JOURNAL, SESSIONS, INDEXES, MARKS, PACKS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,14 +246,15 @@ def make_store(
 ) -> Header:
     """Make a store in a storage that has none; one that was cut short is finished.
 
-    Of several callers at once one makes it.  Raises `StoreExistsError`.
+    Of several callers at once one makes it.  Raises `StoreExistsError`, and `StoreCorruptError`
+    for a store without its header: another one in its place would take its key slots away.
     """
     if not is_chunk_size(chunk_bytes):
         raise InvalidRequestError(
             f"images cannot be cut into chunks of {chunk_bytes} bytes: choose a power of two from"
             " 64 KiB to 4 MiB"
         )
-    if has_store(storage):
+    if has_store(storage) or _has_content(storage):
         return _finished(storage, credential)
     store_key = StoreKey.generate()
     now_ns = clock.now_ns()
@@ -275,13 +280,18 @@ def has_store(storage: ObjectStorage) -> bool:
     return True
 
 
+def _has_content(storage: ObjectStorage) -> bool:
+    """Whether there is what a store has once it was made, besides its header and its slots."""
+    return any(True for prefix in _CONTENT for _ in storage.list(prefix))
+
+
 def _finished(storage: ObjectStorage, credential: Credential) -> Header:
     """Finish a store whose making was cut short by its own maker; any other one is there."""
     try:
         header, store_key = unlocked(storage, credential)
     except WrongKeyError as exc:
         raise _exists() from exc
-    if any(True for _ in storage.list(COLLECTOR)) or any(True for _ in storage.list(SESSIONS)):
+    if _has_content(storage):
         raise _exists()
     _finish(storage, header, store_key)
     return header
@@ -312,6 +322,11 @@ def unlocked(storage: ObjectStorage, credential: Credential) -> tuple[Header, St
     try:
         data = storage.get(HEADER_KEY).data
     except ObjectNotFoundError as exc:
+        if _has_content(storage):
+            raise StoreCorruptError(
+                f"the header of the store is gone, and what it has stored is not: somebody removed"
+                f" the object {HEADER_KEY}; put it back from a copy"
+            ) from exc
         raise StoreNotFoundError(
             "there is no store at this place: `csi-zfs store init` makes one"
         ) from exc
@@ -322,16 +337,19 @@ def unlocked(storage: ObjectStorage, credential: Credential) -> tuple[Header, St
 
 
 def _opened_by(storage: ObjectStorage, credential: Credential, store_id: bytes) -> StoreKey:
-    damage: StoreCorruptError | None = None
+    failure: StoreCorruptError | UnknownFormatError | None = None
     for info in list(storage.list(SLOTS)):
         try:
             slot = parse_slot(info.key, storage.get(info.key).data)
             if (store_key := slot.opened(credential, store_id)) is not None:
                 slot.require_genuine(store_key)
                 return store_key
-        except StoreCorruptError as exc:
-            damage = exc
-    raise damage or no_slot_opens(credential)
+        except ObjectNotFoundError:
+            # Somebody has just removed it.
+            continue
+        except (StoreCorruptError, UnknownFormatError) as exc:
+            failure = exc
+    raise failure or no_slot_opens(credential)
 
 
 def _no_manifest(manifest_id: str) -> ManifestNotFoundError:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from csi_zfs.cas.api import ChunkSource, StoreCorruptError
 from csi_zfs.cas.directories import find_entry, read_directory
 from csi_zfs.cas.file_content import read_content
+from csi_zfs.cas.nodes_ahead import NodesAhead
 from csi_zfs.cas.tree_entries import Entry, EntryKind
 from csi_zfs.cas.tree_root import TreeRoot, read_root
 from csi_zfs.domain.errors import CorruptionError, InvalidRequestError, NotFoundError
@@ -69,7 +70,8 @@ class FileTree:
         With `lost`, directories that cannot be read are told there and left out.
         """
         top = self.find(path)
-        below = [(path, self.entries(top))] if top.is_directory else []
+        ahead = NodesAhead(self.source)
+        below = [(path, ahead.entries(top.content))] if top.is_directory else []
         left = self.root.entry_count
         while below:
             directory, entries = below[-1]
@@ -83,7 +85,7 @@ class FileTree:
             visit = Visit(len(below), join(directory, entry.name), entry)
             yield visit
             if entry.is_directory:
-                below.append((visit.path, self.entries(entry)))
+                below.append((visit.path, ahead.entries(entry.content)))
 
     def cat(self, path: bytes) -> Iterator[bytes]:
         """The bytes of a file in order.  Raises `PathNotFoundError`, `NotAFileError`."""

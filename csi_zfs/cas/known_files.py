@@ -7,6 +7,7 @@ from typing import NamedTuple
 from csi_zfs.cas.api import BlobKind
 from csi_zfs.cas.file_content import read_extents
 from csi_zfs.cas.file_tree import FileTree, join
+from csi_zfs.cas.nodes_ahead import NodesAhead
 from csi_zfs.cas.tree_entries import Entry, EntryKind
 from csi_zfs.domain.errors import CorruptionError
 
@@ -58,7 +59,8 @@ class KnownFiles:
     """
 
     def __init__(self, tree: FileTree, begun_ns: int, has: Has) -> None:
-        self._tree = tree
+        self._source = tree.source
+        self._ahead = NodesAhead(tree.source)
         self._has = has
         self._before_ns = begun_ns - _MARGIN_NS
         self._places = [self._place(b"", tree.root.top)]
@@ -79,7 +81,7 @@ class KnownFiles:
 
     def _is_stored(self, entry: Entry) -> bool:
         try:
-            extents = read_extents(self._tree.source, entry)
+            extents = read_extents(self._source, entry)
             return all(self._has(digest, BlobKind.DATA) for _, _, digest in extents)
         except CorruptionError:
             return False
@@ -99,7 +101,7 @@ class KnownFiles:
         return place.find(name)
 
     def _place(self, path: bytes, directory: Entry) -> _Place:
-        entries = self._tree.entries(directory)
+        entries = self._ahead.entries(directory.content)
         return _Place(path, entries, next(entries, None))
 
 

@@ -1,9 +1,11 @@
 """Looking into trees: paths, listings, content, differences; and at what cost."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from csi_zfs.cas import nodes_ahead
 from csi_zfs.cas.api import BlobKind, StoreCorruptError
 from csi_zfs.cas.directories import DirectoryWriter
 from csi_zfs.cas.directory_diff import diff_directories
@@ -51,6 +53,64 @@ def test_walk_goes_into_a_directory_after_its_entry(tree: FileTree) -> None:
     ]
     assert [visit.path for visit in tree.walk(b"b")] == [b"b/c", b"b/file"]
     assert list(tree.walk(b"b/file")) == []
+
+
+class CountingChunks(MemoryChunks):
+    """Counts how often something is asked for, not how much."""
+
+    requests = 0
+
+    def get(self, digest: bytes, kind: BlobKind) -> bytes:
+        self.requests += 1
+        return super().get(digest, kind)
+
+    def get_many(self, digests: Sequence[bytes], kind: BlobKind) -> Iterator[bytes]:
+        self.requests += 1
+        return (MemoryChunks.get(self, digest, kind) for digest in digests)
+
+
+def wide_tree(chunks: MemoryChunks, width: int) -> bytes:
+    """Directories with a file of another name in each."""
+    outer = DirectoryWriter(chunks)
+    for number in range(width):
+        inner = put_directory(chunks, file_entry(b"%d" % number))
+        outer.add(directory_entry(b"%05d" % number, inner))
+    return put_tree(chunks, outer.finish(), entry_count=2 * width)
+
+
+def test_walk_asks_for_many_directories_at_once() -> None:
+    chunks = CountingChunks()
+    tree = FileTree(chunks, wide_tree(chunks, 1000))
+    chunks.requests = 0
+    assert sum(1 for _ in tree.walk()) == 2000
+    assert chunks.requests <= 10
+
+
+def test_walk_keeps_little_of_what_it_reads_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nodes_ahead, "_MOST_BYTES", 500)
+    chunks = CountingChunks()
+    tree = FileTree(chunks, wide_tree(chunks, 200))
+    chunks.requests = 0
+    assert sum(1 for _ in tree.walk()) == 400
+    assert chunks.requests > 150
+
+
+def test_damaged_directory_is_lost_alone() -> None:
+    """Neither those that were asked for with it, nor what comes before a damaged node."""
+    chunks = MemoryChunks()
+    tree = FileTree(chunks, wide_tree(chunks, 1000))
+    chunks.damaged = {tree.find(b"00123").content}
+    lost: list[bytes] = []
+    found = [visit.path for visit in tree.walk(lost=lambda path, _: lost.append(path))]
+    assert lost == [b"00123"]
+    assert len(found) == 1999
+    leaves = [digest for digest, _ in chunks.puts[-5:-2]]
+    chunks.damaged = {leaves[-1]}
+    lost.clear()
+    found = [visit.path for visit in tree.walk(lost=lambda path, _: lost.append(path))]
+    assert lost == [b""]
+    assert 1000 < len(found) < 2000
+    assert found[-1].endswith(b"/%d" % (len(found) // 2 - 1))
 
 
 def test_path_is_found_without_following_links(tree: FileTree) -> None:

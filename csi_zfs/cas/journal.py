@@ -5,13 +5,12 @@ digest of the object before it.  Whoever remembers one of them (its *head*) sees
 goes on from there: a store that was put back as a whole, or that lost a manifest, does not.
 """
 
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from csi_zfs.cas import documents
-from csi_zfs.cas.api import ObjectExistsError, StoreCorruptError
+from csi_zfs.cas.api import ObjectExistsError, ObjectNotFoundError, StoreCorruptError
 from csi_zfs.cas.sealing import ObjectKind
 from csi_zfs.cas.vault import Vault
 from csi_zfs.system.digest import hex_digest_of
@@ -59,7 +58,9 @@ class Journal:
         Raises `StoreCorruptError` where the chain is broken or not the one that was seen before.
         """
         seen = self.memory.load()
-        for number in self._numbers_after(self.head.number):
+        # A listing may miss an entry of this moment and have the next one: each is asked for.
+        last = max((_parse_key(info.key) for info in self.vault.list(JOURNAL)), default=0)
+        for number in range(self.head.number + 1, last + 1):
             self._read(number, seen)
         if self.head.number < seen.number:
             raise StoreCorruptError(
@@ -95,21 +96,12 @@ class Journal:
             self.vault.put_new(ObjectKind.JOURNAL, key, documents.encode(fields))
         self.refresh()
 
-    def _numbers_after(self, number: int) -> Iterator[int]:
-        """The numbers behind one, which have to follow without a gap."""
-        expected = number
-        for info in self.vault.list(JOURNAL):
-            found = _parse_key(info.key)
-            if found <= number:
-                continue
-            expected += 1
-            if found != expected:
-                raise StoreCorruptError(f"{_key(expected)} is missing: somebody removed it")
-            yield found
-
     def _read(self, number: int, seen: Head) -> None:
         key = _key(number)
-        stored = self.vault.storage.get(key)
+        try:
+            stored = self.vault.storage.get(key)
+        except ObjectNotFoundError as exc:
+            raise StoreCorruptError(f"{key} is missing: somebody removed it") from exc
         payload = self.vault.sealer.open(ObjectKind.JOURNAL, key, stored.data)
         document = documents.parse(key, payload, _NAMES)
         digest = hex_digest_of(stored.data)

@@ -113,6 +113,9 @@ class Store:
         """Begin to write in a dedup domain."""
         if not 0 < len(domain) <= _MAX_NAME or not domain.isprintable():
             raise InvalidRequestError(f"a domain has 1 to {_MAX_NAME} characters")
+        # Nothing is written into a store that is older than it was.
+        journal = self.journal()
+        journal.refresh()
         register, condemned = begin(
             self.vault,
             self.clock,
@@ -137,7 +140,7 @@ class Store:
         except BaseException:
             register.remove()
             raise
-        return Session(self.vault, register, writer, self.journal())
+        return Session(self.vault, register, writer, journal)
 
     @contextmanager
     def session(self, domain: str = DEFAULT_DOMAIN) -> Iterator[Session]:
@@ -189,6 +192,8 @@ class Store:
             if manifest_id in journal.live:
                 raise _removed(manifest_id) from exc
             raise _no_manifest(manifest_id) from exc
+        if record.root is None and manifest_id in journal.live:
+            raise _removed(manifest_id)
         if record.root is None or manifest_id in journal.deleted:
             raise _no_manifest(manifest_id)
         self._require_journaled(journal, manifest_id, record)
@@ -202,7 +207,9 @@ class Store:
         journal = self.journal()
         journal.refresh()
         if manifest_id not in journal.deleted:
-            self.manifest(manifest_id)
+            # One that is damaged or gone goes too: otherwise nobody could list the store again.
+            if manifest_id not in journal.live:
+                self.manifest(manifest_id)
             journal.delete(manifest_id)
         self.vault.storage.delete([SESSIONS + manifest_id])
 
@@ -213,7 +220,14 @@ class Store:
             root = replace(source.root, parent_id=manifest_id, labels=dict(labels))
             # Read again behind the begin of the session: from here on no collection takes it.
             self.manifest(manifest_id)
-            return session.commit(root)
+            clone = session.commit(root)
+        # Once more: a collection under way took its roots before the clone was one of them.
+        try:
+            self.manifest(manifest_id)
+        except ManifestNotFoundError:
+            self.delete(clone.manifest_id)
+            raise
+        return clone
 
     def _require_journaled(self, journal: Journal, session_id: str, record: SessionRecord) -> None:
         """Check a committed session; one that its writer had no time to enter is entered."""
@@ -230,15 +244,15 @@ class Store:
         journal = self.journal()
         journal.refresh()
         for manifest_id in manifest_ids:
-            if manifest_id in journal.live and not self._is_there(manifest_id):
+            if manifest_id in journal.live and not self._is_committed(manifest_id):
                 raise _removed(manifest_id)
 
-    def _is_there(self, manifest_id: str) -> bool:
+    def _is_committed(self, manifest_id: str) -> bool:
         try:
-            read_session(self.vault, manifest_id)
+            record, _ = read_session(self.vault, manifest_id)
         except ObjectNotFoundError:
             return False
-        return True
+        return record.root is not None
 
 
 def make_store(
@@ -357,4 +371,7 @@ def _no_manifest(manifest_id: str) -> ManifestNotFoundError:
 
 
 def _removed(manifest_id: str) -> StoreCorruptError:
-    return StoreCorruptError(f"manifest {manifest_id} was committed and is gone: somebody took it")
+    return StoreCorruptError(
+        f"manifest {manifest_id} was committed and is gone: somebody took it, or put back what was"
+        " there before; deleting it makes the store whole without it"
+    )

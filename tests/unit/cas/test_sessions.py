@@ -131,9 +131,9 @@ def test_session_that_began_while_the_epoch_changed_begins_again() -> None:
         assert (session_id, record.epoch) == (session.session_id, 1)
 
 
-@pytest.mark.parametrize("reads", ["ok ok ok ok busy", "ok ok ok ok ok busy"])
+@pytest.mark.parametrize("reads", ["ok " * 5 + "busy", "ok " * 6 + "busy"])
 def test_session_whose_begin_fails_later_is_taken_back(reads: str) -> None:
-    """Behind the header, the slot and the epoch: the epoch again, and the listing of the packs."""
+    """Behind header, slot, journal and epoch: the epoch again, and the listing of the packs."""
     storage = MemoryObjects()
     with new_store(storage):
         pass

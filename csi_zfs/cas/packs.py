@@ -268,6 +268,11 @@ def blob_bytes(rest: bytes) -> int:
     return BLOB_HEADER_BYTES + int.from_bytes(rest[8:12], "little")
 
 
+def plain_bytes(rest: bytes) -> int:
+    """The length of a chunk, from its entry without the digest."""
+    return int.from_bytes(rest[4:8], "little")
+
+
 def parse_blob_header(header: bytes, offset: int) -> tuple[Entry, int, bytes]:
     """The entry, the ordinal and the domain's tag that a blob itself states.
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from csi_zfs.cas.api import StoreCorruptError
 from csi_zfs.cas.indexes import PackContent
-from csi_zfs.cas.packs import ENTRY_BYTES, Entry, blob_bytes, parse_entries
+from csi_zfs.cas.packs import ENTRY_BYTES, Entry, blob_bytes, parse_entries, plain_bytes
 from csi_zfs.domain.errors import UnavailableError
 
 _DIGEST_BYTES = 32
@@ -47,11 +48,15 @@ _PAGE = 8192
 
 
 class Holding(NamedTuple):
-    """A pack that has a chunk, the bytes that it takes there, and whether they are known bad."""
+    """A pack that has a chunk, the bytes that it takes there, and whether they are known bad.
+
+    `plain_bytes` is the length of the chunk itself.
+    """
 
     pack_id: bytes
     length: int
     is_bad: bool
+    plain_bytes: int
 
 
 class CacheUnavailableError(UnavailableError):
@@ -71,22 +76,22 @@ class Places:
     """The cache of one store.  Thread-safe; several processes may share the file."""
 
     def __init__(self, path: Path | None) -> None:
-        """Open it, making it where it is missing; without a path it is in memory.
+        """Open it, making it where it is missing or damaged; without a path it is in memory.
 
         Raises `CacheUnavailableError`.
         """
+        self._path = path
         self._lock = threading.Lock()
-        with _translating():
+        with self._translating():
             if path is not None:
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._database = sqlite3.connect(
-                path or ":memory:", check_same_thread=False, timeout=60.0, isolation_level=None
-            )
             try:
-                self._prepare()
-            except BaseException:
-                self._database.close()
-                raise
+                self._open()
+            except sqlite3.DatabaseError as exc:
+                if not _is_damage(exc):
+                    raise
+                self._discard()
+                self._open()
 
     def close(self) -> None:
         """Let go of the file."""
@@ -94,25 +99,28 @@ class Places:
 
     def find(self, digest: bytes) -> list[Place]:
         """The places of a chunk, without those that are known to be bad."""
-        with self._lock, _translating():
+        with self._lock, self._translating():
             rows = self._database.execute(_FIND, (digest,)).fetchall()
-        return [Place(pack_id, salt, _entry(digest, rest)) for pack_id, salt, rest in rows]
+        try:
+            return [Place(pack_id, salt, _entry(digest, rest)) for pack_id, salt, rest in rows]
+        except StoreCorruptError as exc:
+            raise self._damaged(exc) from exc
 
     def has(self, digest: bytes, without: Collection[bytes]) -> bool:
         """Whether the chunk is in a pack other than `without`, and not known to be bad there."""
-        with self._lock, _translating():
+        with self._lock, self._translating():
             rows = self._database.execute(_FIND, (digest,))
             return any(pack_id not in without for pack_id, _, _ in rows)
 
     def packs(self) -> dict[bytes, int]:
         """The sizes of all packs."""
-        with self._lock, _translating():
+        with self._lock, self._translating():
             rows = self._database.execute("select pack_id, size_bytes from packs")
             return dict(rows.fetchall())
 
     def least_recently_checked(self) -> list[bytes]:
         """All packs, those first that were not checked for the longest, by this cache."""
-        with self._lock, _translating():
+        with self._lock, self._translating():
             rows = self._database.execute("select pack_id from packs order by checked_ns, pack_id")
             return [pack_id for (pack_id,) in rows]
 
@@ -129,12 +137,12 @@ class Places:
             "select chunks.digest from chunks join packs on packs.number = chunks.pack"
             " where packs.pack_id = ?"
         )
-        with self._lock, _translating():
+        with self._lock, self._translating():
             return [digest for (digest,) in self._database.execute(query, (pack_id,))]
 
     def objects(self) -> set[str]:
         """The keys of the index objects and marks that were read into it."""
-        with self._lock, _translating():
+        with self._lock, self._translating():
             return {key for (key,) in self._database.execute("select key from objects")}
 
     def add(self, contents: Iterable[PackContent], key: str = "") -> None:
@@ -155,8 +163,8 @@ class Places:
         """Forget packs that are gone."""
         gone = [(pack_id,) for pack_id in pack_ids]
         with self._changing():
+            # What is known to be bad stays: a listing may have missed the pack.
             self._database.executemany("delete from packs where pack_id = ?", gone)
-            self._database.executemany("delete from bad where pack_id = ?", gone)
 
     def forget_objects(self, keys: Iterable[str]) -> None:
         """Forget that index objects or marks were read, which are gone."""
@@ -169,6 +177,9 @@ class Places:
             self._database.execute(
                 "delete from chunks where pack not in (select number from packs)"
             )
+            self._database.execute(
+                "delete from bad where pack_id not in (select pack_id from packs)"
+            )
 
     def of_each(self) -> Iterator[tuple[bytes, list[Holding]]]:
         """Every chunk's digest with the packs that have it, by digest.
@@ -178,10 +189,7 @@ class Places:
         after = b""
         while page := self._page(after):
             grouped = itertools.groupby(page, key=operator.itemgetter(0))
-            chunks = [
-                (digest, [Holding(row[1], blob_bytes(row[2]), bool(row[3])) for row in rows])
-                for digest, rows in grouped
-            ]
+            chunks = [(digest, [_holding(*row[1:]) for row in rows]) for digest, rows in grouped]
             # The last one may go on behind the page.
             if len(page) == _PAGE and len(chunks) > 1:
                 chunks.pop()
@@ -189,7 +197,7 @@ class Places:
             after = chunks[-1][0]
 
     def _page(self, after: bytes) -> list[tuple[bytes, bytes, bytes, int]]:
-        with self._lock, _translating():
+        with self._lock, self._translating():
             return self._database.execute(_EACH, (after, _PAGE)).fetchall()
 
     def _add(self, content: PackContent) -> None:
@@ -211,7 +219,7 @@ class Places:
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
-        with self._lock, _translating():
+        with self._lock, self._translating():
             self._database.execute("begin immediate")
             try:
                 yield
@@ -219,6 +227,36 @@ class Places:
                 self._database.execute("rollback")
                 raise
             self._database.execute("commit")
+
+    def _open(self) -> None:
+        self._database = sqlite3.connect(
+            self._path or ":memory:", check_same_thread=False, timeout=60.0, isolation_level=None
+        )
+        try:
+            self._prepare()
+        except BaseException:
+            self._database.close()
+            raise
+
+    def _discard(self) -> None:
+        """Remove the file; whoever else has it open goes on with what it has."""
+        for ending in ("", "-wal", "-shm") if self._path is not None else ():
+            Path(f"{self._path}{ending}").unlink(missing_ok=True)
+
+    def _damaged(self, exc: Exception) -> CacheUnavailableError:
+        self._discard()
+        return CacheUnavailableError(
+            f"the cache of the store was damaged and is removed: repeat, and it is made anew: {exc}"
+        )
+
+    @contextmanager
+    def _translating(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as exc:
+            if _is_damage(exc):
+                raise self._damaged(exc) from exc
+            raise CacheUnavailableError(f"the cache of the store cannot be used: {exc}") from exc
 
     def _prepare(self) -> None:
         self._database.execute("pragma journal_mode = wal")
@@ -228,7 +266,7 @@ class Places:
             if version == _VERSION:
                 return
             for (name,) in self._database.execute(
-                "select name from sqlite_master where type = 'table'"
+                "select name from sqlite_master where type = 'table' and name not glob 'sqlite_*'"
             ).fetchall():
                 self._database.execute(f"drop table {name}")
             for table in _TABLES:
@@ -236,13 +274,16 @@ class Places:
             self._database.execute(f"pragma user_version = {_VERSION}")
 
 
+def _holding(pack_id: bytes, rest: bytes, is_bad: int) -> Holding:
+    return Holding(pack_id, blob_bytes(rest), bool(is_bad), plain_bytes(rest))
+
+
 def _entry(digest: bytes, rest: bytes) -> Entry:
     return parse_entries(digest + rest, "the cache of places")[0]
 
 
-@contextmanager
-def _translating() -> Iterator[None]:
-    try:
-        yield
-    except (sqlite3.Error, OSError) as exc:
-        raise CacheUnavailableError(f"the cache of the store cannot be used: {exc}") from exc
+def _is_damage(exc: Exception) -> bool:
+    """Whether the file itself is wrong, and not the disk, a lock or the permissions."""
+    # The lower byte is the kind of error (sqlite.org/rescode.html).
+    code = getattr(exc, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
+    return code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}

@@ -50,7 +50,9 @@ def refresh(vault: Vault, places: Places, executor: Executor) -> None:
         for info in vault.list(PACKS)
         if (pack_id := parse_pack_key(info.key)) is not None
     }
-    places.forget_packs(places.packs().keys() - sizes.keys())
+    # One that was cut off is read again, and told.
+    known_sizes = places.packs().items()
+    places.forget_packs(pack_id for pack_id, size in known_sizes if sizes.get(pack_id) != size)
     listed = [*vault.list(INDEXES), *vault.list(MARKS)]
     known = places.objects()
     places.forget_objects(known - {info.key for info in listed})

@@ -1,6 +1,6 @@
 """Chunks out of packs: read in few requests, opened, unpacked and checked against their digests."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -46,18 +46,32 @@ class ChunkReader:
         store_id: bytes,
         domain: str,
         executor: Executor,
+        learn: Callable[[], bool],
     ) -> None:
-        """Read through `executor` what is read ahead; it is the caller's to end."""
+        """Read through `executor` what is read ahead; it is the caller's to end.
+
+        `learn` brings `places` up to date before a chunk is said to be damaged or gone: it may have
+        been written or repacked since.  It says whether that was worth another attempt.
+        """
         self._storage = storage
         self._places = places
         self._keys = {kind: store_key.chunk_key(domain, kind) for kind in BlobKind}
         self._executor = executor
+        self._learn = learn
         self._cipher = lru_cache(maxsize=_CIPHERS)(
             lambda pack_id, salt: PackCipher(store_key, store_id, pack_id, salt)
         )
 
     def get(self, digest: bytes, kind: BlobKind) -> bytes:
         """See `ChunkSource`; another place is tried where one is damaged."""
+        try:
+            return self._read_any(digest, kind)
+        except (ChunkNotFoundError, ChunkCorruptError):
+            if not self._learn():
+                raise
+        return self._read_any(digest, kind)
+
+    def _read_any(self, digest: bytes, kind: BlobKind) -> bytes:
         failure: Exception | None = None
         for place in self._places.find(digest):
             try:

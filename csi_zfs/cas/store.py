@@ -2,6 +2,7 @@
 
 import os
 import socket
+import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -55,6 +56,8 @@ from csi_zfs.system.clock import Clock
 # Requests to the storage that wait for each other's answers; they take no processor meanwhile.
 _THREADS = 8
 _MAX_NAME = 64
+# Of many damaged chunks not every one asks what the storage has now.
+_LEARN_AFTER_S = 60.0
 _CONTENT = (COLLECTOR, JOURNAL, SESSIONS, INDEXES, MARKS, PACKS)
 
 
@@ -87,6 +90,8 @@ class Store:
         self.clock = surroundings.clock
         self._store_key = store_key
         self._memory = surroundings.memory
+        self._learning = threading.Lock()
+        self._learned_s: float | None = None
         self.executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="store")
 
     def close(self) -> None:
@@ -107,7 +112,20 @@ class Store:
             store_id=self.header.store_id,
             domain=domain,
             executor=self.executor,
+            learn=self._learned,
         )
+
+    def _learned(self) -> bool:
+        """Refresh unless that was done lately; whether it was done since this was called."""
+        asked_s = self.clock.monotonic_s()
+        with self._learning:
+            now_s = self.clock.monotonic_s()
+            if self._learned_s is None or now_s - self._learned_s > _LEARN_AFTER_S:
+                # In threads of its own: who asks may be in one of the store's.
+                with ThreadPoolExecutor(_THREADS) as executor:
+                    refresh(self.vault, self.places, executor)
+                self._learned_s = now_s
+            return self._learned_s >= asked_s
 
     def begin(self, domain: str = DEFAULT_DOMAIN) -> Session:
         """Begin to write in a dedup domain."""

@@ -46,7 +46,15 @@ def writer_to(
 
 
 def reader_of(storage: MemoryObjects, places: Places, executor: Executor) -> ChunkReader:
-    return ChunkReader(storage, places, KEY, store_id=STORE_ID, domain="default", executor=executor)
+    return ChunkReader(
+        storage,
+        places,
+        KEY,
+        store_id=STORE_ID,
+        domain="default",
+        executor=executor,
+        learn=lambda: False,
+    )
 
 
 class FailingPlaces(Places):

@@ -23,9 +23,9 @@ Records:
 
 Directories and contents are sequences of records cut into nodes, and the references to these nodes
 are cut again until there is one.  A node ends after a record at which it has 32 records or more and
-the CRC-32 of the record's key, begun with the level, has a low byte of 0; with 1024 records; and
-before a record with which it would have more than 512 KiB of them.  The key is the name, or the
-digest of content.
+the CRC-32 of the record's key has a low byte of 0; with 1024 records; and before a record with
+which it would have more than 512 KiB of them.  The key of an entry is its name, that of any other
+record its digest.
 """
 
 import enum
@@ -156,7 +156,7 @@ class _Level:
 
     records: list[bytes] = field(default_factory=list)
     body_bytes: int = 0
-    first_key: bytes = b""
+    first: bytes = b""
     length: int = 0
     # Of the node that the last record refers to.
     below: bytes = ZERO_DIGEST
@@ -179,7 +179,7 @@ class NodeWriter:
 
     def add(self, record: bytes, key: bytes, length: int = 0) -> None:
         """Add a record of level 0."""
-        self._add(0, record, key, length)
+        self._add(0, record, key, key=key, length=length)
 
     def finish(self) -> bytes:
         """The digest of the root; that of zeros where there was no record."""
@@ -194,30 +194,27 @@ class NodeWriter:
             number += 1
         return ZERO_DIGEST
 
-    def _add(self, number: int, record: bytes, key: bytes, length: int) -> None:
+    def _add(self, number: int, record: bytes, first: bytes, *, key: bytes, length: int) -> None:
         if number == len(self._levels):
             self._levels.append(_Level())
         level = self._levels[number]
         if level.body_bytes + len(record) > _MOST_BYTES and level.records:
             self._close(number)
         if not level.records:
-            level.first_key = key
+            level.first = first
         level.records.append(record)
         level.body_bytes += len(record)
         level.length += length
         count = len(level.records)
-        if count >= _FEWEST_RECORDS and (
-            count == _MOST_RECORDS or not zlib.crc32(key, number) & _CUT_MASK
-        ):
+        if count >= _FEWEST_RECORDS and (count == _MOST_RECORDS or not zlib.crc32(key) & _CUT_MASK):
             self._close(number)
 
     def _close(self, number: int) -> None:
         level = self._levels[number]
         node = Node(self._type, number, len(level.records), b"".join(level.records))
         digest = self._sink.put(encode_node(node), BlobKind.TREE)
-        key, length = level.first_key, level.length
+        first, length = level.first, level.length
         level.records, level.body_bytes, level.length = [], 0, 0
-        # Content is cut by what it is, a directory by its names.
-        above = key if self._type is NodeType.DIRECTORY else digest
-        self._add(number + 1, self._refer(key, length, digest), above, length)
+        record = self._refer(first, length, digest)
+        self._add(number + 1, record, first, key=digest, length=length)
         self._levels[number + 1].below = digest

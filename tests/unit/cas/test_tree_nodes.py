@@ -8,6 +8,7 @@ import pytest
 from csi_zfs.cas.api import ZERO_DIGEST, BlobKind, StoreCorruptError, UnknownFormatError
 from csi_zfs.cas.directories import DirectoryWriter, find_entry, read_directory
 from csi_zfs.cas.file_content import read_content
+from csi_zfs.cas.tree_entries import Entry, EntryKind
 from csi_zfs.cas.tree_nodes import (
     Node,
     NodeType,
@@ -150,6 +151,29 @@ def test_content_that_is_not_as_long_as_said_is_corrupt(said: int) -> None:
         list(read_content(chunks, large))
     with pytest.raises(StoreCorruptError, match="has 10 bytes"):
         list(read_content(chunks, file_entry(b"x", chunk, said)))
+
+
+def test_nodes_are_cut_where_they_were_when_the_format_was_made() -> None:
+    """By names, and above by digests: another rule would store every large directory anew."""
+    chunks = MemoryChunks()
+    write_directory(chunks, [b"%06d" % number for number in range(120_000)])
+    nodes = [decode_node(chunks.stored[place]) for place in chunks.puts]
+    counts = [[node.record_count for node in nodes if node.level == level] for level in range(3)]
+    assert counts[0][:8] == [58, 431, 37, 254, 173, 216, 131, 35]
+    assert len(counts[0]) == 459
+    assert counts[1:] == [[92, 56, 311], [3]]
+
+
+def test_node_of_long_entries_is_not_long() -> None:
+    chunks = MemoryChunks()
+    writer = DirectoryWriter(chunks)
+    for number in range(300):
+        link = Entry(b"%03d" % number, EntryKind.SYMLINK, 0o777, 0, 0, 0, target=b"x" * 4000)
+        writer.add(link)
+    digest = writer.finish()
+    assert len(list(read_directory(chunks, digest))) == 300
+    assert max(len(data) for data in chunks.stored.values()) <= 512 * 1024 + 12
+    assert len(chunks.puts) == 5
 
 
 @pytest.mark.slow

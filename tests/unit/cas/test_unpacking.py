@@ -2,6 +2,7 @@
 
 import os
 import random
+import resource
 import stat
 from pathlib import Path
 
@@ -326,6 +327,23 @@ def test_what_is_below_a_directory_that_cannot_be_made_is_left_out(target: Path)
     )
     assert unpack_told(chunks, digest, target) == [(b"d" * 300, ProblemKind.LEFT_OUT)]
     assert [path.name for path in target.iterdir()] == ["e"]
+
+
+def test_file_that_cannot_be_written_whole_is_left_out_whole(tmp_path: Path, target: Path) -> None:
+    origin = tmp_path / "origin"
+    origin.mkdir()
+    (origin / "large").write_bytes(random.Random(1).randbytes(3 * _MIB))
+    (origin / "small").write_bytes(b"small")
+    chunks = MemoryChunks()
+    tree = store_tree(chunks, origin)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2 * _MIB, limits[1]))
+    try:
+        told = unpack_told(chunks, tree.digest, target)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert told == [(b"large", ProblemKind.LEFT_OUT)]
+    assert [path.name for path in target.iterdir()] == ["small"]
 
 
 def test_directory_that_nobody_may_write_to_is_filled_before(tmp_path: Path, target: Path) -> None:

@@ -113,19 +113,19 @@ def test_zeros_and_holes_store_nothing(tmp_path: Path) -> None:
 
 
 def test_hole_and_zeros_on_the_disk_are_the_same_content(tmp_path: Path) -> None:
-    data = random.Random(1).randbytes(700_000)
+    data, length = random.Random(1).randbytes(700_000), 9 * _MIB + 12_345
     digests = set()
-    for name, gap in (("sparse", b""), ("dense", bytes(2 * _MIB))):
+    for name, gap in (("sparse", b""), ("dense", bytes(length))):
         top = tmp_path / name
         top.mkdir()
         with (top / "file").open("wb") as file:
             file.write(data + gap)
-            file.seek(len(data) + 2 * _MIB)
+            file.seek(len(data) + length)
             file.write(data)
         chunks = MemoryChunks()
         tree = FileTree(chunks, store_tree(chunks, top).digest)
         digests.add(tree.find(b"file").content)
-        assert b"".join(tree.cat(b"file")) == data + bytes(2 * _MIB) + data
+        assert b"".join(tree.cat(b"file")) == data + bytes(length) + data
     assert len(digests) == 1
 
 

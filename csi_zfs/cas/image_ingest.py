@@ -2,8 +2,9 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from csi_zfs.cas.api import ZERO_DIGEST, BlobKind, ChunkSink
@@ -58,14 +59,15 @@ def ingest_image(
     Nobody may write it meanwhile.  `progress` is told of bytes that are done.  Raises
     `ImageChangedError`, `ImageUnreadableError` and what the sink raises.
     """
-    size_bytes = _size(descriptor)
+    with _reading():
+        size_bytes = size_of(descriptor)
     reader = _Reader(sink, descriptor, chunk_bytes=chunk_bytes, size_bytes=size_bytes)
     count = -(-size_bytes // chunk_bytes)
     writer = ImageTreeWriter(sink, count, base=base.tree if base else None)
-    ranges = data_ranges(descriptor, size_bytes)
+    ranges = _data_ranges(descriptor, size_bytes)
     if base:
         begin = _first_of_ends(base.size_bytes, size_bytes, chunk_bytes)
-        beyond = data_ranges(descriptor, size_bytes, start=begin) if begin < size_bytes else ()
+        beyond = _data_ranges(descriptor, size_bytes, start=begin) if begin < size_bytes else ()
         ranges = iter(sorted([*base.changed, (begin, chunk_bytes), *beyond]))
     runs = chunk_runs(
         ranges,
@@ -79,7 +81,9 @@ def ingest_image(
                 if base or digest != ZERO_DIGEST:
                     writer.put(index, digest)
             progress(len(run) * chunk_bytes)
-    if _size(descriptor) != size_bytes:
+    with _reading():
+        is_as_long = size_of(descriptor) == size_bytes
+    if not is_as_long:
         raise ImageChangedError(f"the image had {size_bytes} bytes and has another size now")
     return writer.finish(), size_bytes
 
@@ -109,12 +113,8 @@ class _Reader:
         return run, [self._digest(buffer) for buffer in buffers]
 
     def _read(self, buffers: list[bytearray], offset: int, length: int) -> None:
-        try:
+        with _reading(f"{length} bytes at {offset} of "):
             got = os.preadv(self._descriptor, buffers, offset)
-        except OSError as exc:
-            raise ImageUnreadableError(
-                f"{length} bytes at {offset} of the image cannot be read: {exc.strerror}"
-            ) from exc
         if got != length:
             raise ImageChangedError(f"the image ends at {offset + got}, within {self._size_bytes}")
 
@@ -138,8 +138,14 @@ def _first_of_ends(old_bytes: int, new_bytes: int, chunk_bytes: int) -> int:
     return new_bytes if old_bytes == new_bytes else end - end % chunk_bytes
 
 
-def _size(descriptor: int) -> int:
+def _data_ranges(descriptor: int, size_bytes: int, *, start: int = 0) -> Iterator[tuple[int, int]]:
+    with _reading():
+        yield from data_ranges(descriptor, size_bytes, start=start)
+
+
+@contextmanager
+def _reading(what: str = "") -> Iterator[None]:
     try:
-        return size_of(descriptor)
+        yield
     except OSError as exc:
-        raise ImageUnreadableError(f"the image cannot be read: {exc.strerror}") from exc
+        raise ImageUnreadableError(f"{what}the image cannot be read: {exc.strerror}") from exc

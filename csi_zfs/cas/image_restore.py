@@ -1,6 +1,7 @@
 """Images out of the store: neighbours in a pack read at once, every chunk checked, holes kept."""
 
 import os
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,15 +25,30 @@ _Chunk = tuple[int, bytes]
 
 @dataclass(slots=True)
 class Salvage:
-    """The ranges, as offset and length, that could not be restored, and why the first could not."""
+    """What could not be restored, and why the first of it could not.  Thread-safe."""
 
-    ranges: list[tuple[int, int]] = field(default_factory=list)
     reason: str = ""
+    _parts: list[tuple[int, int]] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def add(self, offset: int, length: int, why: CorruptionError) -> None:
-        """Add a range; neighbours become one."""
-        self.reason = self.reason or str(why)
-        self.ranges.append((offset, length))
+        """Add a range."""
+        with self._lock:
+            self.reason = self.reason or str(why)
+            self._parts.append((offset, length))
+
+    @property
+    def ranges(self) -> list[tuple[int, int]]:
+        """The ranges as offset and length, in order; neighbours are one."""
+        merged: list[tuple[int, int]] = []
+        with self._lock:
+            parts = sorted(self._parts)
+        for offset, length in parts:
+            if merged and sum(merged[-1]) == offset:
+                merged[-1] = (merged[-1][0], merged[-1][1] + length)
+            else:
+                merged.append((offset, length))
+        return merged
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +74,8 @@ class ImageRestore:
         self._tree = ImageTreeReader(reader, image_tree_of(root))
         self._target = target
         self._salvage = salvage
+        # Of nodes: (first, behind) of the chunks below those that were lost since the last chunk.
+        self._lost_below: list[tuple[int, int]] = []
 
     def run(self, progress: Callable[[int], None]) -> None:
         """Write all of it; `progress` is told of bytes that are done.  Nothing is synced.
@@ -83,7 +101,7 @@ class ImageRestore:
                 yield _Job((), indexes)
 
     def _clearing_gaps(self, chunks: Iterable[_Chunk]) -> Iterator[_Chunk]:
-        """The same chunks; what lies between them is zeros and is cleared."""
+        """The same chunks; what lies between them is zeros and cleared, unless it is lost."""
         expected = 0
         for index, digest in chunks:
             self._clear(expected, index)
@@ -92,6 +110,13 @@ class ImageRestore:
         self._clear(expected, self._tree.tree.chunk_count)
 
     def _clear(self, first: int, behind: int) -> None:
+        for lost_first, lost_behind in self._lost_below:
+            self._clear_range(first, lost_first)
+            first = lost_behind
+        self._lost_below.clear()
+        self._clear_range(first, behind)
+
+    def _clear_range(self, first: int, behind: int) -> None:
         begin = first * self._root.chunk_bytes
         end = min(behind * self._root.chunk_bytes, self._root.size_bytes)
         if begin < end:
@@ -120,6 +145,7 @@ class ImageRestore:
         return length
 
     def _lost(self, first: int, count: int, why: CorruptionError) -> None:
+        self._lost_below.append((first, first + count))
         offset = first * self._root.chunk_bytes
         end = min(offset + count * self._root.chunk_bytes, self._root.size_bytes)
         self._lose(offset, end - offset, why)

@@ -39,6 +39,8 @@ class NewTarget:
         """Set the file's size; raises `TargetFullError`, `TargetUnavailableError`."""
         self._descriptor = descriptor
         try:
+            if os.fstat(descriptor).st_size:
+                raise TargetUnavailableError("the target is not empty: what it holds would remain")
             os.ftruncate(descriptor, size_bytes)
         except OSError as exc:
             raise translated(exc) from exc
@@ -84,19 +86,15 @@ class UsedTarget:
         sync(self._descriptor)
 
     def _is_punched(self, offset: int, length: int) -> bool:
-        result = _libc.fallocate(
-            self._descriptor,
-            _PUNCH_HOLE_KEEPING_SIZE,
-            ctypes.c_longlong(offset),
-            ctypes.c_longlong(length),
-        )
-        if result == 0:
-            return True
-        number = ctypes.get_errno()
-        if number not in {errno.EOPNOTSUPP, errno.ENOSYS, errno.ENODEV}:
+        number = errno.EINTR
+        while number == errno.EINTR:
+            number = _punched(self._descriptor, offset, length)
+        if number in {errno.EOPNOTSUPP, errno.ENOSYS, errno.ENODEV}:
+            self._can_punch = False
+        # A device takes whole sectors only, and an image may end within one.
+        elif number not in {0, errno.EINVAL}:
             raise translated(OSError(number, os.strerror(number)))
-        self._can_punch = False
-        return False
+        return number == 0
 
     def _read(self, offset: int, length: int) -> bytes:
         try:
@@ -104,6 +102,17 @@ class UsedTarget:
         except OSError:
             # What cannot be read is not equal; writing it may heal it.
             return b""
+
+
+def _punched(descriptor: int, offset: int, length: int) -> int:
+    """Make a hole; returns the errno, 0 where it is made."""
+    result = _libc.fallocate(
+        descriptor,
+        _PUNCH_HOLE_KEEPING_SIZE,
+        ctypes.c_longlong(offset),
+        ctypes.c_longlong(length),
+    )
+    return 0 if result == 0 else ctypes.get_errno()
 
 
 def write_at(descriptor: int, offset: int, data: bytes) -> None:

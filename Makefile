@@ -64,6 +64,10 @@ e2e-zfs-short: need-root setup vm-packages ## Run those of these suites that CI 
 bench-router: setup ## Measure the router of a cluster before 1,000 simulated nodes
 	@$(PY) -m tests.bench.router --markdown docs/performance.md $(BENCH_ARGS)
 
+.PHONY: bench-cas
+bench-cas: setup ## Measure the chunk store beside other tools, those that are installed (borg, restic)
+	@$(PY) -m tests.bench.store --markdown docs/performance.md $(BENCH_ARGS)
+
 .PHONY: bench-zfs
 bench-zfs: need-root setup vm-packages ## Measure the driver on real OpenZFS in a virtual machine (root)
 	@$(PY) -m e2e.vm module --name bench e2e.bench $(BENCH_ARGS) --markdown /run/results/openzfs.md

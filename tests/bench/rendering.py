@@ -9,7 +9,8 @@ from tests.bench.figures import Figure, Section, Table
 OPENZFS_TITLE = "On OpenZFS"
 ROUTER_TITLE = "A router before many nodes"
 CLUSTER_TITLE = "On a Kubernetes cluster"
-_OTHERS = (OPENZFS_TITLE, ROUTER_TITLE, CLUSTER_TITLE)
+STORE_TITLE = "The chunk store"
+_OTHERS = (OPENZFS_TITLE, ROUTER_TITLE, CLUSTER_TITLE, STORE_TITLE)
 _COLUMNS = 100
 _SECTION = "\n## "
 _HEADERS = ("figure", "measured", "beside", "ratio", "target", "")

@@ -6,13 +6,10 @@ from collections.abc import Sequence
 
 import typer
 
-from csi_zfs.cli import adopt, controller, forget, node, pool, uninstall_check, version, why
+from csi_zfs.cli import adopt, controller, forget, node, pool, store, uninstall_check, version, why
+from csi_zfs.cli.statuses import status_of
 from csi_zfs.domain.errors import CsiZfsError
 from csi_zfs.settings import SettingsError, keep_grpc_fork_support_off
-
-REFUSED = 1
-WRONG_SETTINGS = 2
-BUG = 70  # EX_SOFTWARE of sysexits.h
 
 app = typer.Typer(
     name="csi-zfs",
@@ -33,6 +30,7 @@ def of_every_command(*, _version: version.VersionOption = False) -> None:
 app.add_typer(node.app)
 app.add_typer(controller.app)
 app.add_typer(pool.app, name="pool")
+app.add_typer(store.app, name="store")
 app.add_typer(adopt.app)
 app.add_typer(why.app)
 app.add_typer(forget.app)
@@ -44,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and end the process.
 
     The exit status is 0 for success, 1 where the command is refused, 2 for wrong settings or wrong
-    usage, 130 after Ctrl-C, and 70, with a traceback, for a bug.
+    usage, 3 where what is stored is damaged, 4 where a store command did a part, 130 after Ctrl-C,
+    and 70, with a traceback, for a bug.
 
     Args:
         arguments: the words after `csi-zfs`; None for those of this process.
@@ -53,11 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         app(args=arguments, prog_name="csi-zfs")
     except SettingsError as exc:
-        _end(str(exc), WRONG_SETTINGS)
+        _end(str(exc), status_of(exc))
     except CsiZfsError as exc:
-        _end(f"csi-zfs: {exc}", REFUSED)
-    except Exception:  # noqa: BLE001 - the last door: what comes here is a bug and is shown whole
-        _end(traceback.format_exc().rstrip(), BUG)
+        _end(f"csi-zfs: {exc}", status_of(exc))
+    except Exception as exc:  # noqa: BLE001 - the last door: what comes here is a bug, shown whole
+        _end(traceback.format_exc().rstrip(), status_of(exc))
 
 
 def _end(words: str, status: int) -> None:

@@ -27,17 +27,17 @@ class OutputFormat(enum.StrEnum):
 def show_pools(pools: Sequence[PoolStatus], output: OutputFormat) -> None:
     """Print several pools: one row, or one object of a list, for each."""
     if output is OutputFormat.JSON:
-        _print_json([asdict(pool) for pool in pools])
+        print_json([asdict(pool) for pool in pools])
         return
-    _print_columns([_HEADER, *map(_row, pools)])
+    print_columns([_HEADER, *map(_row, pools)])
 
 
 def show_pool(pool: PoolStatus, output: OutputFormat) -> None:
     """Print all about one pool: a line for each fact and each finding, or one object."""
     if output is OutputFormat.JSON:
-        _print_json(asdict(pool))
+        print_json(asdict(pool))
         return
-    _print_columns(
+    print_columns(
         [
             ("name", pool.name),
             ("path" if pool.path else "dataset", _place(pool)),
@@ -56,18 +56,18 @@ def show_pool(pool: PoolStatus, output: OutputFormat) -> None:
 def show_explanation(explanation: Explanation, output: OutputFormat) -> None:
     """Print what keeps an object: a line for each thing, or one object."""
     if output is OutputFormat.JSON:
-        _print_json(asdict(explanation))
+        print_json(asdict(explanation))
         return
     is_named = explanation.id and f" {explanation.id}"
     typer.echo(f"{explanation.title}{is_named}, {explanation.name} on pool {explanation.pool_name}")
     for keeper in explanation.keepers:
-        since = f" since {_time(keeper.since_ns)}" if keeper.since_ns else ""
+        since = f" since {time_text(keeper.since_ns)}" if keeper.since_ns else ""
         typer.echo(f"{keeper.kind:<9} {keeper.name}: {keeper.words}{since}. Next: {keeper.advice}")
     if not explanation.keepers:
         typer.echo("nothing keeps it")
 
 
-def _time(time_ns: int) -> str:
+def time_text(time_ns: int) -> str:
     """A time for people, in UTC."""
     moment = datetime.fromtimestamp(time_ns // 1_000_000_000, tz=UTC)
     return moment.strftime("%Y-%m-%d %H:%M:%S UTC")
@@ -95,11 +95,13 @@ def _health(pool: PoolStatus) -> str:
     return ", ".join(finding.reason for finding in pool.findings) or "healthy"
 
 
-def _print_json(document: object) -> None:
+def print_json(document: object) -> None:
+    """Print one document for programs."""
     typer.echo(json.dumps(document, indent=2, default=str))
 
 
-def _print_columns(rows: Sequence[Sequence[str]]) -> None:
+def print_columns(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows whose columns stand below each other."""
     # Loaded here: the driver itself, which must answer soon after its start, draws no tables.
     from rich.console import Console
     from rich.table import Table

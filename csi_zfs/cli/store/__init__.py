@@ -1,0 +1,30 @@
+"""`csi-zfs store`: the chunk store as a tool of its own.
+
+Each command is a module.
+"""
+
+import typer
+
+from csi_zfs.cli.store import (
+    cat,
+    clone,
+    diff,
+    forget,
+    gc,
+    get,
+    init,
+    key,
+    ls,
+    put,
+    rm,
+    stats,
+    verify,
+)
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Keep disk images and directories as deduplicated, encrypted chunks.",
+)
+for _module in (init, put, get, ls, cat, diff, clone, rm, forget, gc, verify, stats):
+    app.add_typer(_module.app)
+app.add_typer(key.app, name="key")

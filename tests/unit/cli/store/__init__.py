@@ -1,0 +1,1 @@
+"""The store commands, each for real on a store in a directory."""

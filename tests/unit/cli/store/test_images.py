@@ -1,0 +1,160 @@
+"""`put` and `get` of images."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from csi_zfs.cas.archiving import Archiving
+from csi_zfs.cas.objects.local import LocalObjects
+from tests.unit.cli.store.conftest import CHUNK, Store, ids, put
+
+
+def test_image_is_restored_to_a_new_sparse_file(store: Store, image: Path, home: Path) -> None:
+    manifest_id = put(store, image, "--label", "of=disk")
+    target = home / "restored"
+
+    ended = store("get", manifest_id[:8], target)
+
+    assert (ended.status, ended.err) == (0, "")
+    assert target.read_bytes() == image.read_bytes()
+    assert target.stat().st_blocks * 512 < image.stat().st_size / 2
+    assert sorted(path.name for path in home.glob("*restored*")) == ["restored"]
+
+
+def test_put_tells_what_was_new(store: Store, image: Path) -> None:
+    first = store("put", image, "--json").document
+    again = store("put", image, "--json").document
+
+    assert (first["size_bytes"], first["chunk_bytes"]) == (20 * CHUNK + 100, CHUNK)
+    assert first["new_bytes"] > 2 * CHUNK
+    assert (again["new_bytes"], again["stored_bytes"], again["new_chunks"]) == (0, 0, 0)
+    assert again["tree_digest"] == first["tree_digest"]
+
+
+def test_get_never_replaces_what_is_there(store: Store, image: Path, home: Path) -> None:
+    manifest_id = put(store, image)
+    target = home / "precious"
+    target.write_bytes(b"precious")
+
+    ended = store("get", manifest_id, target)
+
+    assert ended.status == 1
+    assert "is there already" in ended.err
+    assert target.read_bytes() == b"precious"
+
+
+def test_get_in_place_needs_the_same_size_and_writes_what_differs(
+    store: Store, image: Path, home: Path
+) -> None:
+    manifest_id = put(store, image)
+    content = image.read_bytes()
+    inode = image.stat().st_ino
+    with image.open("r+b") as file:
+        file.seek(10 * CHUNK)
+        file.write(b"x" * CHUNK)
+    assert image.read_bytes() != content
+
+    assert store("get", manifest_id, image, "--in-place").status == 0
+    assert image.read_bytes() == content
+    assert image.stat().st_ino == inode
+
+    os.truncate(image, 5)
+    refused = store("get", manifest_id, image, "--in-place")
+    assert refused.status == 1
+    assert "5 bytes" in refused.err
+    assert image.stat().st_size == 5
+
+
+def test_get_in_place_of_what_is_not_there_is_refused(
+    store: Store, image: Path, home: Path
+) -> None:
+    manifest_id = put(store, image)
+
+    assert store("get", manifest_id, home / "none", "--in-place").status == 1
+    assert store("get", manifest_id, home, "--in-place").status == 1
+    assert not (home / "none").exists()
+
+
+def test_damage_leaves_no_file_and_salvage_leaves_out_what_is_damaged(
+    store: Store, image: Path, home: Path
+) -> None:
+    manifest_id = put(store, image)
+    content = image.read_bytes()
+    _damage_largest_pack(home)
+    target = home / "restored"
+
+    ended = store("get", manifest_id, target)
+    assert ended.status == 3
+    assert "damaged" in ended.err
+    assert list(home.glob("*restored*")) == []
+
+    salvaged = store("get", manifest_id, target, "--salvage", "--json")
+    assert salvaged.status == 3
+    lost = salvaged.document["lost"]
+    assert lost
+    assert salvaged.document["reason"]
+    restored = bytearray(target.read_bytes())
+    for one in lost:
+        begin, end = one["offset"], one["offset"] + one["length"]
+        assert bytes(restored[begin:end]) == bytes(end - begin)
+        restored[begin:end] = content[begin:end]
+    assert bytes(restored) == content
+
+
+def test_verify_finds_damage_and_the_next_put_heals_it(
+    store: Store, image: Path, home: Path
+) -> None:
+    manifest_id = put(store, image)
+    assert store("verify").status == 0
+    _damage_largest_pack(home)
+
+    found = store("verify", "--json")
+    assert found.status == 3
+    assert len(found.document["bad"]) >= 1
+
+    put(store, image)
+    assert store("get", manifest_id, home / "restored").status == 0
+    assert (home / "restored").read_bytes() == image.read_bytes()
+
+
+def test_pipe_is_refused_and_a_missing_source_is_unreadable(store: Store, home: Path) -> None:
+    os.mkfifo(home / "pipe")
+
+    assert "no file, block device or directory" in store("put", home / "pipe").err
+    assert store("put", home / "pipe").status == 1
+    assert "No such file" in store("put", home / "none").err
+    assert ids(store) == []
+
+
+@pytest.mark.parametrize("label", ["x", "=x", "a b=x", "a=\x1b"])
+def test_label_of_the_wrong_form_is_refused(store: Store, image: Path, label: str) -> None:
+    assert store("put", image, "--label", label).status == 1
+    assert ids(store) == []
+
+
+def test_interrupted_put_says_that_nothing_is_lost(
+    store: Store, image: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Archiving, "_image", interrupted)
+        ended = store("put", image)
+
+    assert ended.status == 130
+    assert "found by the next run" in ended.err
+    assert ids(store) == []
+    assert store("put", image).status == 0
+
+
+def _damage_largest_pack(home: Path) -> None:
+    """Flip a bit of the first blob of the largest pack: of data."""
+    storage = LocalObjects(home / "store")
+    largest = max(storage.list("packs/"), key=lambda info: info.size_bytes)
+    path = home / "store" / largest.key
+    data = bytearray(path.read_bytes())
+    data[1000] ^= 1
+    path.chmod(0o600)
+    path.write_bytes(data)

@@ -66,7 +66,6 @@ def fixture_access(tmp_path: Path) -> StoreAccess:
 def test_older_copy_of_a_store_is_noticed_by_who_saw_it_go_on(
     access: StoreAccess, tmp_path: Path
 ) -> None:
-    """rules.md C8."""
     told: list[str] = []
     with opened_store(access, told.append) as store:
         put_image(store, [CHUNK])

@@ -7,6 +7,7 @@ import typer
 
 from csi_zfs.cli.store import (
     cat,
+    check,
     clone,
     diff,
     forget,
@@ -25,6 +26,6 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Keep disk images and directories as deduplicated, encrypted chunks.",
 )
-for _module in (init, put, get, ls, cat, diff, clone, rm, forget, gc, verify, stats):
+for _module in (init, put, get, ls, cat, diff, clone, rm, forget, gc, verify, check, stats):
     app.add_typer(_module.app)
 app.add_typer(key.app, name="key")

@@ -26,7 +26,7 @@ def clone(*, options: StoreOptions, manifest: ManifestArgument, label: LabelOpti
     labels = parse_labels(label)
     from csi_zfs.cas.choosing import chosen_manifest
 
-    with options.opened() as store:
+    with options.opened(is_fresh=False) as store:
         made = store.clone(chosen_manifest(store, manifest).manifest_id, labels)
     if options.json:
         print_json(manifest_document(made))

@@ -57,7 +57,7 @@ def forget(
         weekly=keep_weekly,
         monthly=keep_monthly,
     )
-    with options.opened() as store:
+    with options.opened(is_fresh=False) as store:
         manifests = with_labels(store.manifests(), labels)
         series = by_label(manifests, by).values() if by is not None else [manifests]
         reasons: dict[str, list[str]] = {}

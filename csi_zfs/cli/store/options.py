@@ -108,12 +108,16 @@ class StoreOptions:
         return Secrets(self.key_file, self.passphrase_file, self._variables())
 
     @contextmanager
-    def opened(self) -> Iterator["Store"]:
-        """The store, for the length of a `with` block, with all that others wrote."""
+    def opened(self, *, is_fresh: bool = True) -> Iterator["Store"]:
+        """The store, for the length of a `with` block.
+
+        It is told first what others wrote, unless what follows does so itself or needs no chunk.
+        """
         from csi_zfs.app.stores import opened_store
 
         with _ending_in_order(), opened_store(self.access(), warn) as store:
-            store.refresh()
+            if is_fresh:
+                store.refresh()
             yield store
 
     def _variables(self) -> StoreVariables:

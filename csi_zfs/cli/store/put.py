@@ -54,7 +54,7 @@ def put(
     archiving = Archiving(labels=labels, domain=domain, one_file_system=one_file_system)
     with (
         opened_source(source) as opened,
-        options.opened() as store,
+        options.opened(is_fresh=False) as store,
         _telling_of_an_interrupt(),
         progress("storing", opened.data_bytes) as advance,
     ):

@@ -28,7 +28,7 @@ def remove(
     """
     from csi_zfs.cas.choosing import is_whole_id, named_in
 
-    with options.opened() as store:
+    with options.opened(is_fresh=False) as store:
         there = [] if all(map(is_whole_id, manifests)) else store.manifests()
         ids = [
             text if is_whole_id(text) else named_in(there, text).manifest_id for text in manifests

@@ -1,12 +1,16 @@
 """`put` and `get` of images."""
 
 import os
+import signal
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
 
-from csi_zfs.cas.archiving import Archiving
 from csi_zfs.cas.objects.local import LocalObjects
+from csi_zfs.cas.packs import PACK_BYTES
+from csi_zfs.cli.store import put as put_command
+from csi_zfs.cli.store.progress import Advance
 from tests.unit.cli.store.conftest import CHUNK, Store, ids, put
 
 
@@ -112,8 +116,13 @@ def test_verify_finds_damage_and_the_next_put_heals_it(
     found = store("verify", "--json")
     assert found.status == 3
     assert len(found.document["bad"]) >= 1
+    checked = store("check", "--json")
+    assert checked.status == 3
+    assert checked.document["damaged"] == [manifest_id]
+    assert f"manifest {manifest_id}: " in store("check").err
 
     put(store, image)
+    assert store("check").status == 0
     assert store("get", manifest_id, home / "restored").status == 0
     assert (home / "restored").read_bytes() == image.read_bytes()
 
@@ -133,20 +142,35 @@ def test_label_of_the_wrong_form_is_refused(store: Store, image: Path, label: st
     assert ids(store) == []
 
 
-def test_interrupted_put_says_that_nothing_is_lost(
-    store: Store, image: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_ends_a_put_in_order_and_the_next_finds_what_was_uploaded(
+    store: Store, home: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    def interrupted(*arguments: object) -> None:
-        raise KeyboardInterrupt
+    large = home / "large"
+    large.write_bytes(os.urandom(2 * PACK_BYTES + CHUNK))
+    left = [large.stat().st_size // (4 << 20)]
 
+    def interrupted(words: str, total_bytes: int | None) -> AbstractContextManager[Advance]:
+        def advance(count: int) -> None:
+            left[0] -= 1
+            if not left[0]:
+                signal.raise_signal(number)
+
+        return nullcontext(advance)
+
+    before = signal.getsignal(number)
     with monkeypatch.context() as patch:
-        patch.setattr(Archiving, "_image", interrupted)
-        ended = store("put", image)
+        patch.setattr(put_command, "progress", interrupted)
+        ended = store("put", large)
 
     assert ended.status == 130
     assert "found by the next run" in ended.err
+    assert "Traceback" not in ended.err
+    assert signal.getsignal(number) == before
     assert ids(store) == []
-    assert store("put", image).status == 0
+    assert list(LocalObjects(home / "store").list("sessions/")) == []
+    found = store("put", large, "--json")
+    assert found.document["new_bytes"] < large.stat().st_size - PACK_BYTES // 2
 
 
 def _damage_largest_pack(home: Path) -> None:

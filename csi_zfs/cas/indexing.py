@@ -1,7 +1,7 @@
 """Index objects, written anew without packs that are gone, and fewer of them."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 from csi_zfs.cas.api import StoreCorruptError, UnknownFormatError
@@ -31,12 +31,22 @@ def compact_indexes(vault: Vault, places: Places) -> None:
     packs = places.packs()
     if len(keys) <= _MANY and contents.keys() <= packs.keys():
         return
-    for group in _groups([one for one in contents.values() if one.pack_id in packs]):
-        key = INDEXES + os.urandom(_ID_BYTES).hex()
-        vault.put_new(ObjectKind.INDEX, key, encode_index(group))
+    for key, group in put_indexes(
+        vault, (one for one in contents.values() if one.pack_id in packs)
+    ):
         places.add(group, key)
     vault.storage.delete(keys)
     places.forget_objects(keys)
+
+
+def put_indexes(
+    vault: Vault, contents: Iterable[PackContent]
+) -> Iterator[tuple[str, list[PackContent]]]:
+    """Write index objects of packs, few and not too long; each is told with its key."""
+    for group in _groups(contents):
+        key = INDEXES + os.urandom(_ID_BYTES).hex()
+        vault.put_new(ObjectKind.INDEX, key, encode_index(group))
+        yield key, group
 
 
 def _read(vault: Vault, key: str) -> list[PackContent]:
@@ -46,7 +56,7 @@ def _read(vault: Vault, key: str) -> list[PackContent]:
         return []
 
 
-def _groups(contents: list[PackContent]) -> Iterator[list[PackContent]]:
+def _groups(contents: Iterable[PackContent]) -> Iterator[list[PackContent]]:
     group: list[PackContent] = []
     length = 0
     for content in contents:

@@ -22,6 +22,7 @@ from csi_zfs.domain.errors import UnavailableError
 _DIGEST_BYTES = 32
 # Another version makes another file: nothing is converted, the packs are read again.
 _VERSION = 1
+_CLEAR = ("delete from packs", "delete from chunks", "delete from bad", "delete from objects")
 _TABLES = (
     # A number is never used again: rows of a pack that is gone may still be there.
     """create table packs (number integer primary key autoincrement,
@@ -170,6 +171,12 @@ class Places:
         """Forget that index objects or marks were read, which are gone."""
         with self._changing():
             self._database.executemany("delete from objects where key = ?", [(k,) for k in keys])
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._changing():
+            for statement in _CLEAR:
+                self._database.execute(statement)
 
     def forget_gone(self) -> None:
         """Remove the rows of packs that are gone; takes time in proportion to all rows."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from csi_zfs import app
 from csi_zfs.domain.errors import UnavailableError
 from csi_zfs.settings import load_settings
 from tests.support.driver import FakeDriver
@@ -165,10 +166,23 @@ def test_command_line_loads_neither_grpc_nor_rich_before_a_command_needs_them() 
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
+def test_command_about_a_store_loads_no_server() -> None:
+    """It runs every hour, and beside what it copies."""
+    heavy = "{'grpc', 'google', 'kubernetes', 'prometheus_client', 'obstore', 'fastcdc'}"
+    program = f"import sys, csi_zfs.app.stores; sys.exit(len({heavy} & set(sys.modules)))"
+
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_app_has_all_that_it_says() -> None:
+    assert sum(getattr(app, name).__name__ == name for name in app.__all__) == len(app.__all__)
+    assert not hasattr(app, "serve_everything")
+
+
 def test_driver_and_commands_load_nothing_of_openzfs_before_a_pool_needs_it() -> None:
     """rules.md B9: a machine without one pays nothing for it, neither time nor a library."""
     program = (
-        "import sys, csi_zfs.app, csi_zfs.cli.main;"
+        "import sys, csi_zfs.cli.main; from csi_zfs.app import *;"
         "sys.exit(sum(name.startswith(('csi_zfs.zfs', 'libzfs_core')) for name in sys.modules))"
     )
 

@@ -17,6 +17,7 @@ from csi_zfs.cli.store import (
     key,
     ls,
     put,
+    repair,
     rm,
     stats,
     verify,
@@ -26,6 +27,6 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Keep disk images and directories as deduplicated, encrypted chunks.",
 )
-for _module in (init, put, get, ls, cat, diff, clone, rm, forget, gc, verify, check, stats):
+for _module in (init, put, get, ls, cat, diff, clone, rm, forget, gc, verify, check, repair, stats):
     app.add_typer(_module.app)
 app.add_typer(key.app, name="key")

@@ -30,7 +30,7 @@ def test_help_needs_no_store_and_has_the_common_options_and_an_example(
 
 def test_commands_are_all_that_there_are() -> None:
     assert " ".join(map(" ".join, COMMANDS)) == (
-        "cat check clone diff forget gc get init ls put rm stats verify"
+        "cat check clone diff forget gc get init ls put repair rm stats verify"
         " key add key list key remove key rotate"
     )
 

@@ -106,6 +106,23 @@ def test_damage_leaves_no_file_and_salvage_leaves_out_what_is_damaged(
     assert bytes(restored) == content
 
 
+def test_repair_makes_the_index_anew_and_tells_what_it_cannot_read(
+    store: Store, image: Path, home: Path
+) -> None:
+    manifest_id = put(store, image)
+    for index in (home / "store" / "indexes").iterdir():
+        index.write_bytes(b"nothing")
+
+    repaired = store("repair", "--json")
+
+    assert (repaired.status, repaired.document["unreadable"]) == (0, [])
+    assert store("check").status == 0
+    assert store("get", manifest_id, home / "restored").status == 0
+    _cut_largest_pack(home)
+    assert store("repair").status == 3
+    assert "1 packs cannot be read" in store("repair").out
+
+
 def test_verify_finds_damage_and_the_next_put_heals_it(
     store: Store, image: Path, home: Path
 ) -> None:
@@ -182,3 +199,9 @@ def _damage_largest_pack(home: Path) -> None:
     data[1000] ^= 1
     path.chmod(0o600)
     path.write_bytes(data)
+
+
+def _cut_largest_pack(home: Path) -> None:
+    storage = LocalObjects(home / "store")
+    largest = max(storage.list("packs/"), key=lambda info: info.size_bytes)
+    os.truncate(home / "store" / largest.key, largest.size_bytes - 1)

@@ -145,23 +145,6 @@ def test_verify_finds_damage_and_the_next_put_heals_it(
     assert (home / "restored").read_bytes() == image.read_bytes()
 
 
-def test_repair_makes_a_damaged_index_anew(store: Store, image: Path, home: Path) -> None:
-    put(store, image)
-    storage = LocalObjects(home / "store")
-    (index,) = storage.list("indexes/")
-    (home / "store" / index.key).write_bytes(b"damaged")
-    assert store("check").status == 3
-
-    done = store("repair", "--json")
-
-    assert (done.status, done.document["packs"], done.document["removed_indexes"]) == (0, 2, 1)
-    assert store("check").status == 0
-    _cut(home, next(iter(storage.list("packs/"))).key)
-    again = store("repair")
-    assert again.status == 3
-    assert "1 packs cannot be read" in again.out
-
-
 def test_pipe_is_refused_and_a_missing_source_is_unreadable(store: Store, home: Path) -> None:
     os.mkfifo(home / "pipe")
 
@@ -223,9 +206,3 @@ def _cut_largest_pack(home: Path) -> None:
     storage = LocalObjects(home / "store")
     largest = max(storage.list("packs/"), key=lambda info: info.size_bytes)
     os.truncate(home / "store" / largest.key, largest.size_bytes - 1)
-
-
-def _cut(home: Path, key: str) -> None:
-    path = home / "store" / key
-    path.chmod(0o600)
-    os.truncate(path, path.stat().st_size - 1)

@@ -1,8 +1,10 @@
 """What is stored: a sparse disk image with real data, and a second version of it."""
 
+import json
 import os
 import random
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -30,8 +32,22 @@ class Material:
 
 
 def make_material(directory: Path) -> Material:
-    """Make both images of the files that this machine has: programs, libraries, texts."""
-    image, changed = directory / "image", directory / "changed"
+    """Make both images of the files that this machine has: programs, libraries, texts.
+
+    In a process of its own: what the caller's processes take counts from what the caller took.
+    """
+    command = [sys.executable, "-m", __name__, str(directory)]
+    made = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+    ranges = [(offset, length) for offset, length in json.loads(made.stdout)]
+    return Material(*_images(directory), ranges)
+
+
+def _images(directory: Path) -> tuple[Path, Path]:
+    return directory / "image", directory / "changed"
+
+
+def _make(directory: Path) -> list[tuple[int, int]]:
+    image, changed = _images(directory)
     with image.open("wb") as file:
         file.truncate(IMAGE_BYTES)
         written = 0
@@ -39,7 +55,7 @@ def make_material(directory: Path) -> Material:
             area, offset = divmod(written, _AREA_BYTES)
             os.pwrite(file.fileno(), block, area * GIB + offset)
             written += len(block)
-    return Material(image, changed, _change(image, changed))
+    return _change(image, changed)
 
 
 def _blocks() -> Iterator[bytes]:
@@ -78,3 +94,7 @@ def _change(image: Path, changed: Path) -> list[tuple[int, int]]:
             os.pwrite(file.fileno(), chance.randbytes(_BLOCK_BYTES), offset)
             ranges.append((offset, _BLOCK_BYTES))
     return sorted(ranges)
+
+
+if __name__ == "__main__":
+    print(json.dumps(_make(Path(sys.argv[1]))))

@@ -209,7 +209,7 @@ class Check:
 
     def _absent(self, chunks: Iterable[tuple[bytes]]) -> int:
         return sum(
-            1 for (digest,) in chunks if digest != ZERO_DIGEST and not self._places.has(digest, ())
+            1 for (digest,) in chunks if digest != ZERO_DIGEST and not self._places.has(digest)
         )
 
     def _damage(self, manifest_id: str, what: str) -> None:

@@ -18,8 +18,9 @@ tests explores every interleaving, and finds a loss when one of the rules is lef
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import chain, islice
 
-from csi_zfs.cas.api import CollectionFailedError, Manifest
+from csi_zfs.cas.api import CollectionFailedError, Manifest, ObjectChangedError
 from csi_zfs.cas.epochs import ReadEpoch, advance, read_epoch
 from csi_zfs.cas.indexing import compact_indexes
 from csi_zfs.cas.marking import Marks, mark, needed_places
@@ -34,6 +35,8 @@ from csi_zfs.domain.errors import CorruptionError
 # A pack of which less than this share is needed is written anew without the rest.
 DEFAULT_LIVE_SHARE = 0.5
 _POLL_S = 5.0
+# Named in the epoch at once; its object has to stay one that is read.  The next cycle takes more.
+_MOST_PACKS = 16_384
 
 Tell = Callable[[str], None]
 
@@ -79,6 +82,7 @@ class Collection:
         self._options = options
         self._tell = tell
         self._report = Report()
+        self._there: dict[bytes, int] = {}
 
     def run(self) -> Report:
         """Collect; what an earlier collector left half done is finished first.
@@ -86,55 +90,67 @@ class Collection:
         Raises `CollectionFailedError` where something cannot be read, `ObjectChangedError` where
         another collector is at work; both can be repeated.
         """
-        read = read_epoch(self._store.vault)
-        if read.epoch.phase is not Phase.IDLE:
+        idle: ReadEpoch | None = read_epoch(self._store.vault)
+        if idle and idle.epoch.phase is not Phase.IDLE:
             self._tell("finishing an earlier collection")
-            if not self._finish(read):
-                return self._report
-            read = read_epoch(self._store.vault)
-        candidates = self._candidates()
-        if candidates:
+            idle = self._finish(idle)
+        while idle and (candidates := self._candidates()):
             self._tell(f"condemning {len(candidates)} packs")
-            self._finish(advance(self._store.vault, read, Phase.CONDEMNED, candidates))
+            idle = self._finish(advance(self._store.vault, idle, Phase.CONDEMNED, candidates))
+            if len(candidates) < _MOST_PACKS:
+                break
         return self._report
 
-    def _finish(self, read: ReadEpoch) -> bool:
-        """From a condemned or doomed set to an idle epoch; false where writers keep it."""
+    def _finish(self, read: ReadEpoch) -> ReadEpoch | None:
+        """From a condemned or doomed set to an idle epoch; nothing where writers keep it.
+
+        The epoch is never read anew for that: another collector may be at work in the next one.
+        """
         vault = self._store.vault
         if read.epoch.phase is Phase.CONDEMNED:
             if not self._older_sessions_ended(read.epoch.number):
-                return False
+                return None
             doomed = self._spared(read.epoch.packs)
-            read = advance(vault, read, Phase.DOOMED, doomed)
+            try:
+                read = advance(vault, read, Phase.DOOMED, doomed)
+            except ObjectChangedError:
+                return self._finish(self._condemned_anew(read))
         self._delete(read.epoch.packs)
-        advance(vault, read, Phase.IDLE, frozenset())
-        return True
+        return advance(vault, read, Phase.IDLE, frozenset())
+
+    def _condemned_anew(self, read: ReadEpoch) -> ReadEpoch:
+        """The epoch of a writer that takes over a manifest, and has to be waited for too."""
+        again = read_epoch(self._store.vault)
+        if (again.epoch.phase, again.epoch.packs) != (Phase.CONDEMNED, read.epoch.packs):
+            raise ObjectChangedError("another collection is at work in this store")
+        return again
 
     def _candidates(self) -> frozenset[bytes]:
         store = self._store
-        store.refresh()
-        listed = store.places.packs()
+        listed = store.refresh()
         with closing(Marks()) as marks:
             self._mark_all(marks)
             self._tell("looking which packs they need")
             usages = self._usages(marks, listed)
+            dead = {pack_id for pack_id, usage in usages.items() if not usage.live_bytes}
             victims = {
                 pack_id
                 for pack_id, usage in usages.items()
                 if usage.can_move
                 and 0 < usage.live_bytes < usage.total_bytes * self._options.live_share
             }
+            # Victims first: their copies are there already.
+            going = frozenset(islice(chain(victims, dead), _MOST_PACKS))
             if victims:
                 self._tell(f"repacking {len(victims)} packs")
-                repack(store, victims, marks)
-                self._report.repacked_packs += len(victims)
-        dead = {pack_id for pack_id, usage in usages.items() if not usage.live_bytes}
-        return frozenset(dead | victims)
+                repack(store, going, marks, listed)
+                self._report.repacked_packs += len(victims & going)
+        return going
 
     def _usages(self, marks: Marks, listed: dict[bytes, int]) -> dict[bytes, _Usage]:
         """How much of each pack is needed; a chunk in several packs is needed from one of them."""
         usages = {pack_id: _Usage() for pack_id in listed}
-        for _, holdings, is_needed in needed_places(marks, self._store.places):
+        for _, holdings, is_needed in needed_places(marks, self._store.places, self._there):
             known = [one for one in holdings if one.pack_id in usages]
             for one in known:
                 usages[one.pack_id].total_bytes += one.length
@@ -153,17 +169,19 @@ class Collection:
 
     def _spared(self, condemned: frozenset[bytes]) -> frozenset[bytes]:
         """What is still not needed of the condemned, after every older session has ended."""
-        self._store.refresh()
         needed: set[bytes] = set()
         with closing(Marks()) as marks:
             self._mark_all(marks)
-            for _, holdings, is_needed in needed_places(marks, self._store.places):
+            for _, holdings, is_needed in needed_places(marks, self._store.places, self._there):
                 if is_needed:
                     needed.update(_missed(holdings, condemned - needed))
         return condemned - needed
 
     def _mark_all(self, marks: Marks) -> None:
-        for number, manifest in enumerate(self._manifests(), 1):
+        manifests = self._manifests()
+        # Behind the manifests: what a writer committed just now is in packs that are listed.
+        self._there = self._store.refresh()
+        for number, manifest in enumerate(manifests, 1):
             self._tell(f"following manifest {number}")
             mark(self._store.reader(manifest.domain), manifest, marks)
 

@@ -4,8 +4,9 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
-from csi_zfs.cas.api import StoreCorruptError, UnknownFormatError
+from csi_zfs.cas.api import ObjectNotFoundError, StoreCorruptError, UnknownFormatError
 from csi_zfs.cas.indexes import INDEXES, PackContent, encode_index, parse_index
+from csi_zfs.cas.packs import PACKS, parse_pack_key
 from csi_zfs.cas.places import Places
 from csi_zfs.cas.sealing import ObjectKind
 from csi_zfs.cas.vault import Vault
@@ -28,8 +29,9 @@ def compact_indexes(vault: Vault, places: Places) -> None:
         with suppress(UnknownFormatError):
             contents |= {one.pack_id: one for one in _read(vault, info.key)}
             keys.append(info.key)
-    packs = places.packs()
-    if len(keys) <= _MANY and contents.keys() <= packs.keys():
+    # Listed behind the indexes: each pack that they name was there before them.
+    packs = {parse_pack_key(info.key) for info in vault.list(PACKS)}
+    if len(keys) <= _MANY and contents.keys() <= packs:
         return
     for key, group in put_indexes(
         vault, (one for one in contents.values() if one.pack_id in packs)
@@ -52,7 +54,8 @@ def put_indexes(
 def _read(vault: Vault, key: str) -> list[PackContent]:
     try:
         return list(parse_index(key, vault.get(ObjectKind.INDEX, key)[0]))
-    except StoreCorruptError:
+    except (StoreCorruptError, ObjectNotFoundError):
+        # Or another collector was faster.
         return []
 
 

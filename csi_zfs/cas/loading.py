@@ -39,11 +39,13 @@ _TAIL_BYTES = 64 << 10
 _log = logging.getLogger(__name__)
 
 
-def refresh(vault: Vault, places: Places, executor: Executor) -> None:
+def refresh(vault: Vault, places: Places, executor: Executor) -> dict[bytes, int]:
     """Read what is new in the storage, and forget what is gone.
 
-    A pack, an index or a mark that is damaged is told and passed over: its chunks count as absent.
-    Raises what a listing raises.
+    Returns the sizes of the packs that were listed and whose content is known.  Who needs to be
+    sure trusts no other pack: somebody who shares the cache may bring back one that is gone, by a
+    listing that is older.  A pack, an index or a mark that is damaged is told and passed over: its
+    chunks count as absent.  Raises what a listing raises.
     """
     sizes = {
         pack_id: info.size_bytes
@@ -63,6 +65,7 @@ def refresh(vault: Vault, places: Places, executor: Executor) -> None:
     for content in executor.map(lambda one: _content(vault, one, sizes[one]), sorted(missing)):
         if content is not None:
             places.add([content])
+    return {pack_id: sizes[pack_id] for pack_id in places.packs() if pack_id in sizes}
 
 
 def read_content(vault: Vault, pack_id: bytes, key: str, size_bytes: int) -> PackContent:

@@ -4,7 +4,7 @@ The marks are in a temporary file of SQLite, so that memory is bounded whatever 
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 
 from csi_zfs.cas.api import (
     ZERO_DIGEST,
@@ -90,14 +90,20 @@ def references(
             yield split_digests(image_node.digests)
 
 
-def needed_places(marks: Marks, places: Places) -> Iterator[tuple[bytes, list[Holding], bool]]:
+def needed_places(
+    marks: Marks, places: Places, there: Container[bytes] | None = None
+) -> Iterator[tuple[bytes, list[Holding], bool]]:
     """Every chunk that has a place: its digest, the packs that have it, whether it is needed.
 
-    Raises `CollectionFailedError` at one that is needed and has none.
+    Only the packs that are `there` count, if given, whatever the cache says.  Raises
+    `CollectionFailedError` at one that is needed and has none.
     """
     marked = iter(marks)
     next_marked = next(marked, None)
-    for digest, holdings in places.of_each():
+    for digest, known in places.of_each():
+        holdings = [one for one in known if there is None or one.pack_id in there]
+        if not holdings:
+            continue
         if next_marked is not None and next_marked < digest:
             break
         is_needed = digest == next_marked

@@ -107,11 +107,11 @@ class Places:
         except StoreCorruptError as exc:
             raise self._damaged(exc) from exc
 
-    def has(self, digest: bytes, without: Collection[bytes]) -> bool:
-        """Whether the chunk is in a pack other than `without`, and not known to be bad there."""
+    def has(self, digest: bytes, within: Collection[bytes] | None = None) -> bool:
+        """Whether the chunk is in one of these packs, or in any, and not known to be bad there."""
         with self._lock, self._translating():
             rows = self._database.execute(_FIND, (digest,))
-            return any(pack_id not in without for pack_id, _, _ in rows)
+            return any(within is None or pack_id in within for pack_id, _, _ in rows)
 
     def packs(self) -> dict[bytes, int]:
         """The sizes of all packs."""

@@ -21,12 +21,13 @@ from csi_zfs.cas.api import (
     StoreCorruptError,
     Written,
 )
-from csi_zfs.cas.epochs import read_epoch
+from csi_zfs.cas.epochs import ReadEpoch, advance, read_epoch
 from csi_zfs.cas.indexes import INDEXES, encode_index
 from csi_zfs.cas.journal import Journal
 from csi_zfs.cas.packs import StoredChunk
 from csi_zfs.cas.records import (
     SESSIONS,
+    Phase,
     SessionRecord,
     SessionState,
     encode_session,
@@ -118,9 +119,12 @@ class SessionRegister:
 
 
 def begin(
-    vault: Vault, clock: Clock, *, session_id: str, domain: str, owner: str
+    vault: Vault, clock: Clock, *, session_id: str, domain: str, owner: str, takes_over: bool
 ) -> tuple[SessionRegister, frozenset[bytes]]:
-    """Begin a session; returns it, and the packs whose chunks do not count as there."""
+    """Begin a session; returns it, and the packs whose chunks do not count as there.
+
+    Who `takes_over` chunks of a manifest unseen looks behind this whether it is still there.
+    """
     while True:
         epoch = read_epoch(vault).epoch
         now_ns = clock.now_ns()
@@ -136,13 +140,31 @@ def begin(
         tag = vault.put_new(ObjectKind.SESSION, key, encode_session(record))
         register = SessionRegister(vault, clock, session_id=session_id, record=record, tag=tag)
         try:
-            is_current = read_epoch(vault).epoch.number == epoch.number
+            again = read_epoch(vault)
+            is_current = again.epoch.number == epoch.number and (
+                not takes_over or _is_waited_for(vault, again)
+            )
         except BaseException:
             register.remove()
             raise
         if is_current:
             return register, epoch.packs
         register.remove()
+
+
+def _is_waited_for(vault: Vault, read: ReadEpoch) -> bool:
+    """See to it that nothing is doomed before this session has ended.
+
+    A manifest may need a condemned pack, which is spared for it; if it is deleted before that,
+    nothing but a session of an older epoch keeps the pack.  So the same packs are condemned anew.
+    """
+    if read.epoch.phase is not Phase.CONDEMNED:
+        return True
+    try:
+        advance(vault, read, Phase.CONDEMNED, read.epoch.packs)
+    except ObjectChangedError:
+        return False
+    return True
 
 
 class Session:

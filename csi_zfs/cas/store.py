@@ -99,9 +99,12 @@ class Store:
         self.executor.shutdown(wait=True, cancel_futures=True)
         self.places.close()
 
-    def refresh(self) -> None:
-        """Read what others wrote since; `begin` does so by itself."""
-        refresh(self.vault, self.places, self.executor)
+    def refresh(self) -> dict[bytes, int]:
+        """Read what others wrote since; `begin` does so by itself.
+
+        Returns the sizes of the packs that there are.
+        """
+        return refresh(self.vault, self.places, self.executor)
 
     def reader(self, domain: str = DEFAULT_DOMAIN, *, places: Places | None = None) -> ChunkReader:
         """Reads the chunks of a dedup domain, from `places` or the cache; `refresh` first."""
@@ -127,8 +130,12 @@ class Store:
                 self._learned_s = now_s
             return self._learned_s >= asked_s
 
-    def begin(self, domain: str = DEFAULT_DOMAIN) -> Session:
-        """Begin to write in a dedup domain."""
+    def begin(self, domain: str = DEFAULT_DOMAIN, *, base_id: str = "") -> Session:
+        """Begin to write in a dedup domain.
+
+        Who takes over chunks of a manifest without putting them names it as the base: they stay for
+        the session whatever becomes of it.  Raises `ManifestNotFoundError` where it is gone.
+        """
         if not 0 < len(domain) <= _MAX_NAME or not domain.isprintable():
             raise InvalidRequestError(f"a domain has 1 to {_MAX_NAME} characters")
         # Nothing is written into a store that is older than it was.
@@ -140,9 +147,13 @@ class Store:
             session_id=os.urandom(SESSION_ID_BYTES).hex(),
             domain=domain,
             owner=f"{socket.gethostname()}:{os.getpid()}"[:_MAX_NAME],
+            takes_over=bool(base_id),
         )
         try:
-            self.refresh()
+            if base_id:
+                self.manifest(base_id)
+            # Not what comes into the cache later: see `refresh`.
+            there = self.refresh().keys() - condemned
             writer = ChunkWriter(
                 self.vault.storage,
                 self.places,
@@ -151,7 +162,7 @@ class Store:
                     store_id=self.header.store_id,
                     domain=domain,
                 ),
-                without=condemned,
+                within=there,
                 executor=self.executor,
                 on_pack=register.beat,
             )
@@ -161,9 +172,9 @@ class Store:
         return Session(self.vault, register, writer, journal)
 
     @contextmanager
-    def session(self, domain: str = DEFAULT_DOMAIN) -> Iterator[Session]:
+    def session(self, domain: str = DEFAULT_DOMAIN, *, base_id: str = "") -> Iterator[Session]:
         """A session for the length of a `with` block: abandoned where the block raises."""
-        session = self.begin(domain)
+        session = self.begin(domain, base_id=base_id)
         try:
             yield session
         except BaseException:
@@ -234,18 +245,9 @@ class Store:
     def clone(self, manifest_id: str, labels: Mapping[str, str]) -> Manifest:
         """A manifest of the same content with labels of its own; takes one object."""
         source = self.manifest(manifest_id)
-        with self.session(source.domain) as session:
+        with self.session(source.domain, base_id=manifest_id) as session:
             root = replace(source.root, parent_id=manifest_id, labels=dict(labels))
-            # Read again behind the begin of the session: from here on no collection takes it.
-            self.manifest(manifest_id)
-            clone = session.commit(root)
-        # Once more: a collection under way took its roots before the clone was one of them.
-        try:
-            self.manifest(manifest_id)
-        except ManifestNotFoundError:
-            self.delete(clone.manifest_id)
-            raise
-        return clone
+            return session.commit(root)
 
     def _require_journaled(self, journal: Journal, session_id: str, record: SessionRecord) -> None:
         """Check a committed session; one that its writer had no time to enter is entered."""

@@ -69,7 +69,7 @@ class ChunkWriter:
         places: Places,
         inks: Inks,
         *,
-        without: Collection[bytes],
+        within: Collection[bytes],
         executor: Executor,
         on_pack: Callable[[], None],
     ) -> None:
@@ -79,14 +79,14 @@ class ChunkWriter:
             storage: where packs go.
             places: what the store has.
             inks: what everything is sealed with.
-            without: the ids of packs whose chunks do not count as there (they are condemned).
+            within: the ids of the packs whose chunks count as there.
             executor: uploads packs.
             on_pack: called when a pack is durable.
         """
         self._storage = storage
         self._places = places
         self._inks = inks
-        self._without = without
+        self._within = within
         self._executor = executor
         self._on_pack = on_pack
         self._keys = {kind: inks.store_key.chunk_key(inks.domain, kind) for kind in BlobKind}
@@ -114,7 +114,7 @@ class ChunkWriter:
                 return digest
             self._seen.add(digest)
         with self._failing():
-            if not self._places.has(digest, self._without):
+            if not self._places.has(digest, self._within):
                 codec, stored = compressed(data)
                 self._store(StoredChunk(digest, kind, self._tag, len(data), codec, stored))
         return digest

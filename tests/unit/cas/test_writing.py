@@ -33,13 +33,14 @@ def writer_to(
     executor: Executor,
     *,
     places: Places | None = None,
-    without: frozenset[bytes] = frozenset(),
+    within: frozenset[bytes] | None = None,
 ) -> ChunkWriter:
+    known = places or Places(None)
     return ChunkWriter(
         storage,
-        places or Places(None),
+        known,
         INKS,
-        without=without,
+        within=known.packs().keys() if within is None else within,
         executor=executor,
         on_pack=lambda: None,
     )
@@ -64,7 +65,7 @@ class FailingPlaces(Places):
         super().__init__(None)
         self.failures = [CacheUnavailableError("the disk of the cache is full")]
 
-    def has(self, digest: bytes, without: object) -> bool:
+    def has(self, digest: bytes, within: object = None) -> bool:
         if self.failures:
             raise self.failures.pop()
         return False
@@ -177,7 +178,8 @@ def test_chunk_that_is_in_a_condemned_pack_only_is_stored_again(executor: Execut
     again = writer_to(storage, executor, places=places)
     assert again.put(b"one", DATA) == digest
     assert again.finish() == []
-    condemned = writer_to(storage, executor, places=places, without=frozenset([pack.pack_id]))
+    assert pack.pack_id in places.packs()
+    condemned = writer_to(storage, executor, places=places, within=frozenset())
     assert condemned.put(b"one", DATA) == digest
     assert len(condemned.finish()) == 1
 

@@ -16,7 +16,7 @@ from csi_zfs.datasets.api import (
 from csi_zfs.datasets.keys import WrappingKey
 from csi_zfs.domain.capabilities import VolumeCapability
 from csi_zfs.domain.errors import IncompatibleError, InvalidRequestError, NoSpaceError
-from csi_zfs.domain.model import CreateVolumeSpec, Volume
+from csi_zfs.domain.model import ContentSource, CreateVolumeSpec, Volume
 from csi_zfs.domain.parameters import (
     ENCRYPTION,
     VolumeParameters,
@@ -148,18 +148,21 @@ class VolumeCreation:
         ]:
             msg = f"the request allows other nodes only; this one is {self.identity.node_id}"
             raise OtherTopologyError(msg)
-        if spec.content_source is not None and spec.content_source.pool_id not in self.pools:
+
+    def _require_source_here(self, source: ContentSource) -> None:
+        if source.pool_id not in self.pools:
             # A copy may have been made on the pool before it went away.
             self.pools.require_all()
             msg = (
-                f"{spec.content_source} is on a pool of another node than {self.identity.node_id}: "
-                "copies are made there"
+                f"{source} is on a pool of another node than {self.identity.node_id}: copies are"
+                " made there"
             )
             raise OtherTopologyError(msg)
 
     def _make(self, plan: Plan) -> VolumeEntry:
         if plan.spec.content_source is None:
             return self._make_empty(plan)
+        self._require_source_here(plan.spec.content_source)
         with self.sources.hold(plan.spec.content_source) as source:
             return self._make_copy(plan, source)
 

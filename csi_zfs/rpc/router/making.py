@@ -70,7 +70,9 @@ class Making:
             members = self._members_for(spec)
             if len(members) > 1:
                 question = Find(kind=Find.VOLUME, name=spec.volume_name)
-                members = self._holders(members, question, context) or members
+                if holders := self._holders(members, question, context):
+                    # It says whether what it has is the one that is meant.
+                    return self._on_first_with_room(holders, request, context)
             return self._on_first_with_room(self._near_source(members, spec), request, context)
 
     def _members_for(self, spec: CreateVolumeSpec) -> list[Member]:

@@ -138,6 +138,15 @@ def test_copy_for_another_node_is_refused_so_that_the_scheduler_chooses_again(
         create(cluster, "pvc-2", requisite=("node-1",), source=from_volume(made.volume_id))
 
 
+def test_copy_whose_name_another_node_has_is_taken(cluster: RoutedCluster) -> None:
+    """rules.md B1: not "no room", after which the same would be tried for ever."""
+    source = create(cluster, "pvc-1", requisite=("node-2",))
+    create(cluster, "pvc-2", requisite=("node-1",))
+
+    with Refused(Code.ALREADY_EXISTS, "pvc-2"):
+        create(cluster, "pvc-2", requisite=BOTH, source=from_volume(source.volume_id))
+
+
 def test_copy_of_what_nobody_serves_now_is_not_told_to_be_missing(cluster: RoutedCluster) -> None:
     """rules.md A5: its node is away, and the router has never heard of its pools."""
     made = cluster.node(2).volumes.create(volume_spec("pvc-1"))

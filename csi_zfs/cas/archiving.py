@@ -2,20 +2,25 @@
 
 import os
 import stat
+import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from csi_zfs.cas.api import BlobKind, ChunkSink, Manifest, ManifestKind, Root, Written
 from csi_zfs.cas.extents import data_ranges, size_of
+from csi_zfs.cas.file_tree import FileTree
 from csi_zfs.cas.image_ingest import ImageUnreadableError, ingest_image
 from csi_zfs.cas.keys import DEFAULT_DOMAIN
+from csi_zfs.cas.known_files import KnownFiles
 from csi_zfs.cas.store import Store
 from csi_zfs.cas.tree_reports import Problem, TreeTotals
-from csi_zfs.cas.walking import TreeWalk
+from csi_zfs.cas.walking import StoredTree, TreeWalk
 from csi_zfs.domain.errors import InvalidRequestError, UnavailableError
 
+_THREADS = (os.cpu_count() or 1) + 1
 _READING = os.O_RDONLY | os.O_CLOEXEC
 
 Progress = Callable[[int], None]
@@ -78,11 +83,16 @@ def opened_source(path: Path) -> Iterator[Source]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Archiving:
-    """How something is stored: under which labels, in which dedup domain."""
+    """How something is stored: under which labels, in which dedup domain.
+
+    With `since`, an older manifest of the same directory that was made on this machine, files that
+    surely did not change since are not read; its domain is that of the new one.
+    """
 
     labels: Mapping[str, str] = field(default_factory=dict)
     domain: str = DEFAULT_DOMAIN
     one_file_system: bool = False
+    since: Manifest | None = None
 
     def store(self, store: Store, source: Source, progress: Progress) -> Stored:
         """Store all of it; the manifest is there as a whole or not at all.
@@ -92,6 +102,8 @@ class Archiving:
         """
         if source.kind is ManifestKind.TREE:
             return self._tree(store, source, progress)
+        if self.since is not None:
+            raise NotStorableError("an image is read whole: nothing says what changed of it")
         return self._image(store, source, progress)
 
     def _image(self, store: Store, source: Source, progress: Progress) -> Stored:
@@ -113,19 +125,25 @@ class Archiving:
 
     def _tree(self, store: Store, source: Source, progress: Progress) -> Stored:
         problems: list[Problem] = []
-        with store.session(self.domain) as session:
-            sink = _Counted(session, progress)
-            walk = TreeWalk(sink, problems.append, one_file_system=self.one_file_system)
-            try:
-                tree = walk.read(source.descriptor)
-            except OSError as exc:
-                raise SourceUnreadableError(
-                    f"{source.path} cannot be read: {exc.strerror}"
-                ) from exc
+        since = self.since
+        domain, base_id = (since.domain, since.manifest_id) if since else (self.domain, "")
+        with (
+            store.session(domain, base_id=base_id) as session,
+            ThreadPoolExecutor(_THREADS, thread_name_prefix="archive") as executor,
+        ):
+            walk = TreeWalk(
+                _Counted(session, progress),
+                problems.append,
+                one_file_system=self.one_file_system,
+                take_over=_known_files(store, since) if since else None,
+                executor=executor,
+            )
+            tree = _read(walk, source)
             root = Root(
                 kind=ManifestKind.TREE,
                 size_bytes=tree.totals.size_bytes,
                 tree_digest=tree.digest,
+                parent_id=base_id,
                 labels=self.labels,
             )
             manifest = session.commit(root)
@@ -137,17 +155,35 @@ class Archiving:
             )
 
 
+def _known_files(store: Store, since: Manifest) -> KnownFiles:
+    """Raises `NotStorableError` where the older manifest is not that of a tree."""
+    if since.root.kind is not ManifestKind.TREE:
+        raise NotStorableError(f"manifest {since.manifest_id} is an image and no older directory")
+    tree = FileTree(store.reader(since.domain), since.root.tree_digest)
+    # When a session was begun, and so before anything was read.
+    return KnownFiles(tree, since.created_ns, lambda digest, _: store.places.has(digest))
+
+
+def _read(walk: TreeWalk, source: Source) -> StoredTree:
+    try:
+        return walk.read(source.descriptor)
+    except OSError as exc:
+        raise SourceUnreadableError(f"{source.path} cannot be read: {exc.strerror}") from exc
+
+
 @dataclass(frozen=True, slots=True)
 class _Counted:
-    """A sink that tells of what is put into it."""
+    """A sink that tells of what is put into it, one thread at a time."""
 
     sink: ChunkSink
     progress: Progress
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def put(self, data: bytes | bytearray | memoryview, kind: BlobKind) -> bytes:
         digest = self.sink.put(data, kind)
         if kind is BlobKind.DATA:
-            self.progress(len(data))
+            with self.lock:
+                self.progress(len(data))
         return digest
 
 

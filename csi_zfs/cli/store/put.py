@@ -38,6 +38,14 @@ def put(
     domain: Annotated[
         str, typer.Option(metavar="NAME", help="What is deduplicated with what.")
     ] = "default",
+    since: Annotated[
+        str,
+        typer.Option(
+            metavar="MANIFEST",
+            help="An older tree of this directory, made on this machine: files that surely did not"
+            " change since are not read. The domain is that of the older one.",
+        ),
+    ] = "",
     one_file_system: Annotated[
         bool,
         typer.Option("--one-file-system", "-x", help="Leave out what is mounted below."),
@@ -50,15 +58,21 @@ def put(
     """
     labels = parse_labels(label)
     from csi_zfs.cas.archiving import Archiving, opened_source
+    from csi_zfs.cas.choosing import chosen_manifest
 
-    archiving = Archiving(labels=labels, domain=domain, one_file_system=one_file_system)
     with (
         opened_source(source) as opened,
-        options.opened(is_fresh=False) as store,
+        options.opened(is_fresh=bool(since)) as store,
         _telling_of_an_interrupt(),
-        progress("storing", opened.data_bytes) as advance,
     ):
-        stored = archiving.store(store, opened, advance)
+        archiving = Archiving(
+            labels=labels,
+            domain=domain,
+            one_file_system=one_file_system,
+            since=chosen_manifest(store, since) if since else None,
+        )
+        with progress("storing", opened.data_bytes) as advance:
+            stored = archiving.store(store, opened, advance)
     _show(stored, json=options.json)
     if stored.problems:
         raise typer.Exit(IN_PART)

@@ -1,8 +1,13 @@
 """`put` and `get` of directories, and looking into them."""
 
 import filecmp
+import os
 from pathlib import Path
 
+import pytest
+
+from csi_zfs.app import stores
+from csi_zfs.system.clock import SystemClock
 from tests.unit.cli.store.conftest import Store, put
 
 
@@ -115,3 +120,53 @@ def test_what_could_not_be_restored_is_told_with_status_4(
     assert "hello: left-out: File exists" in ended.err
     assert (home / "one/hello").read_bytes() == b"precious"
     assert store(*words, "--json").document["problems"][0]["kind"] == "left-out"
+
+
+class LaterClock(SystemClock):
+    """So that files that were made a moment ago are older than a manifest, beyond any doubt."""
+
+    def now_ns(self) -> int:
+        """See `Clock`."""
+        return super().now_ns() + 10_000_000_000
+
+
+def test_put_since_an_older_tree_reads_what_changed_alone(
+    store: Store, tree: Path, image: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(stores, "SystemClock", LaterClock)
+        old = put(store, tree)
+    changed = tree / "hello"
+    changed.write_bytes(b"other, and longer\n")
+    unread = tree / "sub" / "large"
+    status = unread.stat()
+    unread.write_bytes(os.urandom(status.st_size))
+    os.utime(unread, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    ended = store("put", tree, "--since", old[:12], "--json")
+
+    assert ended.status == 0
+    assert ended.document["parent_id"] == old
+    assert ended.document["new_bytes"] < 10_000
+    differing = [one["path"] for one in store("diff", old, put(store, tree), "--json").document]
+    assert {"hello", "sub/large"} <= set(differing)
+    new = ended.document["manifest_id"]
+    shown = [one["path"] for one in store("diff", old, new, "--json").document]
+    assert "hello" in shown
+    assert "sub/large" not in shown
+    assert store("put", image, "--since", old).status == 1
+    assert store("put", tree, "--since", put(store, image)).status == 1
+
+
+def test_put_since_a_tree_of_this_moment_reads_everything(store: Store, tree: Path) -> None:
+    """What changed in the second of the older one may have changed behind it."""
+    old = put(store, tree)
+    large = tree / "sub" / "large"
+    status = large.stat()
+    large.write_bytes(os.urandom(status.st_size))
+    os.utime(large, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    new = put(store, tree, "--since", old)
+
+    shown = [one["path"] for one in store("diff", old, new, "--json").document]
+    assert "sub/large" in shown

@@ -6,6 +6,7 @@ Packs are the truth; index objects only save reading their footers.  So a pack t
 
 import logging
 import struct
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 
@@ -31,12 +32,44 @@ from csi_zfs.cas.packs import (
 from csi_zfs.cas.places import Places
 from csi_zfs.cas.sealing import PREFIX_BYTES, ObjectKind
 from csi_zfs.cas.vault import Vault
+from csi_zfs.system.clock import Clock
 
 MARKS = "marks/"
 _MARK = struct.Struct(f"{DIGEST_BYTES}s{PACK_ID_BYTES}s")
 # Holds the footer of a pack of small chunks, most of the time: one request instead of two.
 _TAIL_BYTES = 64 << 10
+_MOST_IN_VAIN = 8
+_PAUSE_S = 60.0
 _log = logging.getLogger(__name__)
+
+
+class News:
+    """Refreshes for whoever misses a chunk, as long as that helps.  Thread-safe.
+
+    Of many chunks that are really damaged not every one is worth a refresh.
+    """
+
+    def __init__(self, refresh: Callable[[], None], clock: Clock) -> None:
+        self._refresh = refresh
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._in_vain = 0
+        self._asked_s = 0.0
+
+    def ask(self) -> bool:
+        """Refresh; false where that was in vain too often lately."""
+        with self._lock:
+            now_s = self._clock.monotonic_s()
+            if self._in_vain >= _MOST_IN_VAIN and now_s - self._asked_s < _PAUSE_S:
+                return False
+            self._refresh()
+            self._in_vain += 1
+            self._asked_s = now_s
+            return True
+
+    def helped(self) -> None:
+        """The chunk was there then."""
+        self._in_vain = 0
 
 
 def refresh(vault: Vault, places: Places, executor: Executor) -> dict[bytes, int]:

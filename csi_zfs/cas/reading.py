@@ -1,6 +1,6 @@
 """Chunks out of packs: read in few requests, opened, unpacked and checked against their digests."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,6 +15,7 @@ from csi_zfs.cas.api import (
 )
 from csi_zfs.cas.compression import DecompressionError, decompressed
 from csi_zfs.cas.keys import StoreKey
+from csi_zfs.cas.loading import News
 from csi_zfs.cas.packs import Entry, PackCipher, StoredChunk, pack_key
 from csi_zfs.cas.places import Place, Places
 from csi_zfs.system.digest import keyed_digest
@@ -46,18 +47,18 @@ class ChunkReader:
         store_id: bytes,
         domain: str,
         executor: Executor,
-        learn: Callable[[], bool],
+        news: News,
     ) -> None:
         """Read through `executor` what is read ahead; it is the caller's to end.
 
-        `learn` brings `places` up to date before a chunk is said to be damaged or gone: it may have
-        been written or repacked since.  It says whether that was worth another attempt.
+        `news` are asked for before a chunk is said to be damaged or gone: it may have been written
+        or repacked since.
         """
         self._storage = storage
         self._places = places
         self._keys = {kind: store_key.chunk_key(domain, kind) for kind in BlobKind}
         self._executor = executor
-        self._learn = learn
+        self._news = news
         self._cipher = lru_cache(maxsize=_CIPHERS)(
             lambda pack_id, salt: PackCipher(store_key, store_id, pack_id, salt)
         )
@@ -67,9 +68,11 @@ class ChunkReader:
         try:
             return self._read_any(digest, kind)
         except (ChunkNotFoundError, ChunkCorruptError):
-            if not self._learn():
+            if not self._news.ask():
                 raise
-        return self._read_any(digest, kind)
+        chunk = self._read_any(digest, kind)
+        self._news.helped()
+        return chunk
 
     def _read_any(self, digest: bytes, kind: BlobKind) -> bytes:
         failure: Exception | None = None

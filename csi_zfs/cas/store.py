@@ -2,7 +2,6 @@
 
 import os
 import socket
-import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -32,7 +31,7 @@ from csi_zfs.cas.header import (
 from csi_zfs.cas.indexes import INDEXES
 from csi_zfs.cas.journal import JOURNAL, HeadMemory, Journal
 from csi_zfs.cas.keys import DEFAULT_DOMAIN, StoreKey
-from csi_zfs.cas.loading import MARKS, refresh
+from csi_zfs.cas.loading import MARKS, News, refresh
 from csi_zfs.cas.packs import PACKS
 from csi_zfs.cas.places import Places
 from csi_zfs.cas.reading import ChunkReader
@@ -56,8 +55,6 @@ from csi_zfs.system.clock import Clock
 # Requests to the storage that wait for each other's answers; they take no processor meanwhile.
 _THREADS = 8
 _MAX_NAME = 64
-# Of many damaged chunks not every one asks what the storage has now.
-_LEARN_AFTER_S = 60.0
 _CONTENT = (COLLECTOR, JOURNAL, SESSIONS, INDEXES, MARKS, PACKS)
 
 
@@ -90,8 +87,7 @@ class Store:
         self.clock = surroundings.clock
         self._store_key = store_key
         self._memory = surroundings.memory
-        self._learning = threading.Lock()
-        self._learned_s: float | None = None
+        self._news = News(self._refresh_for_readers, surroundings.clock)
         self.executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="store")
 
     def close(self) -> None:
@@ -115,20 +111,13 @@ class Store:
             store_id=self.header.store_id,
             domain=domain,
             executor=self.executor,
-            learn=self._learned,
+            news=self._news,
         )
 
-    def _learned(self) -> bool:
-        """Refresh unless that was done lately; whether it was done since this was called."""
-        asked_s = self.clock.monotonic_s()
-        with self._learning:
-            now_s = self.clock.monotonic_s()
-            if self._learned_s is None or now_s - self._learned_s > _LEARN_AFTER_S:
-                # In threads of its own: who asks may be in one of the store's.
-                with ThreadPoolExecutor(_THREADS) as executor:
-                    refresh(self.vault, self.places, executor)
-                self._learned_s = now_s
-            return self._learned_s >= asked_s
+    def _refresh_for_readers(self) -> None:
+        # In threads of its own: who asks may be in one of the store's.
+        with ThreadPoolExecutor(_THREADS) as executor:
+            refresh(self.vault, self.places, executor)
 
     def begin(self, domain: str = DEFAULT_DOMAIN, *, base_id: str = "") -> Session:
         """Begin to write in a dedup domain.
@@ -218,6 +207,8 @@ class Store:
         try:
             record, _ = read_session(self.vault, manifest_id)
         except ObjectNotFoundError as exc:
+            # Who deletes writes the journal first: so it was not read too early.
+            journal.refresh()
             if manifest_id in journal.live:
                 raise _removed(manifest_id) from exc
             raise _no_manifest(manifest_id) from exc
@@ -261,10 +252,11 @@ class Store:
 
     def _require_deleted(self, manifest_ids: list[str]) -> None:
         """Manifests that are committed by the journal and not there were deleted meanwhile."""
+        absent = [one for one in manifest_ids if not self._is_committed(one)]
         journal = self.journal()
         journal.refresh()
-        for manifest_id in manifest_ids:
-            if manifest_id in journal.live and not self._is_committed(manifest_id):
+        for manifest_id in absent:
+            if manifest_id in journal.live:
                 raise _removed(manifest_id)
 
     def _is_committed(self, manifest_id: str) -> bool:

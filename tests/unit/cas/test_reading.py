@@ -147,7 +147,7 @@ def test_chunk_that_another_client_wrote_or_moved_since_is_found() -> None:
         assert reading.reader().get(digest, DATA) == ONE
 
 
-def test_many_chunks_that_are_gone_ask_for_news_once() -> None:
+def test_many_chunks_that_are_gone_ask_for_news_some_times_only() -> None:
     storage = made()
     lists: list[str] = []
 
@@ -156,20 +156,26 @@ def test_many_chunks_that_are_gone_ask_for_news_once() -> None:
             lists.append(prefix)
             return super().list(prefix)
 
-    listing = Listing()
+    listing, clock = Listing(), FakeClock()
     listing.kept = storage.kept
-
-    class Ticking(FakeClock):
-        def monotonic_s(self) -> float:
-            self.advance(0.001)
-            return super().monotonic_s()
-
-    with opened_store(listing, clock=Ticking()) as store:
+    with opened_store(listing, clock=clock) as store, opened_store(storage) as writing:
         reader = store.reader()
-        for number in range(5):
-            with pytest.raises(ChunkNotFoundError):
-                reader.get(bytes([number]) * 32, DATA)
-    assert lists.count("packs/") == 1
+
+        def miss_many() -> None:
+            for number in range(20):
+                with pytest.raises(ChunkNotFoundError):
+                    reader.get(bytes([number]) * 32, DATA)
+
+        miss_many()
+        assert lists.count("packs/") == 8
+        clock.advance(61)
+        miss_many()
+        assert lists.count("packs/") == 9
+        clock.advance(61)
+        (digest,) = put(writing, ONE)
+        assert reader.get(digest, DATA) == ONE
+        miss_many()
+        assert lists.count("packs/") == 10 + 8
 
 
 def test_storage_that_does_not_answer_is_no_damage() -> None:

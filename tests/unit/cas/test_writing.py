@@ -10,10 +10,12 @@ from csi_zfs.cas.api import BlobKind, StorageUnavailableError
 from csi_zfs.cas.compression import Codec
 from csi_zfs.cas.header import MAX_CHUNK_BYTES
 from csi_zfs.cas.keys import StoreKey
+from csi_zfs.cas.loading import News
 from csi_zfs.cas.packs import StoredChunk
 from csi_zfs.cas.places import CacheUnavailableError, Places
 from csi_zfs.cas.reading import ChunkReader
 from csi_zfs.cas.writing import ChunkWriter, Inks
+from tests.support.clock import FakeClock
 from tests.support.faulty_objects import FaultyObjects, faults
 from tests.support.memory_objects import MemoryObjects
 
@@ -54,7 +56,7 @@ def reader_of(storage: MemoryObjects, places: Places, executor: Executor) -> Chu
         store_id=STORE_ID,
         domain="default",
         executor=executor,
-        learn=lambda: False,
+        news=News(lambda: None, FakeClock()),
     )
 
 

@@ -4,21 +4,22 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from csi_zfs.cas.api import Manifest, ManifestKind
+from csi_zfs.cas.api import BlobKind, ChunkSource, Manifest, ManifestKind
 from csi_zfs.cas.extents import size_of
 from csi_zfs.cas.file_tree import FileTree
+from csi_zfs.cas.image_ingest import nothing_done
 from csi_zfs.cas.image_restore import ImageRestore, Salvage
 from csi_zfs.cas.store import Store
 from csi_zfs.cas.targets import NewTarget, Target, UsedTarget, translated
 from csi_zfs.cas.tree_reports import Problem, ProblemKind, TreeTotals
 from csi_zfs.cas.unpacking import TreeUnpack
 from csi_zfs.domain.errors import CsiZfsError, IncompatibleError, InUseError, InvalidRequestError
-from csi_zfs.system.files import Files
+from csi_zfs.system.files import Files, sync_filesystem
 
 Progress = Callable[[int], None]
 
@@ -72,7 +73,7 @@ class Restoring:
         `NotATreeError`, `CorruptionError` and what the target raises.
         """
         if manifest.root.kind is ManifestKind.TREE:
-            return self._tree(store, manifest, target)
+            return self._tree(store, manifest, target, progress)
         if self.path:
             raise NotATreeError(f"manifest {manifest.manifest_id} is an image: it has no paths")
         opened = _used(target, manifest) if self.is_in_place else _new(target, manifest)
@@ -84,26 +85,52 @@ class Restoring:
             onto.sync()
         return restored
 
-    def _tree(self, store: Store, manifest: Manifest, target: Path) -> Restored:
+    def _tree(self, store: Store, manifest: Manifest, target: Path, progress: Progress) -> Restored:
         if self.is_in_place:
             raise NotATreeError("a tree of files goes into an empty directory, never in place")
         restored = Restored()
-        tree = tree_of(store, manifest)
+        tree = tree_of(store, manifest, progress)
         tree.find(self.path)
         unpack = TreeUnpack(
             tree, restored.problems.append, owners=os.geteuid() == 0, salvage=self.is_salvage
         )
         with _directory(target) as descriptor:
             restored.totals = unpack.restore(descriptor, self.path)
-        os.sync()
+            with _translating(target):
+                sync_filesystem(descriptor)
         return restored
 
 
-def tree_of(store: Store, manifest: Manifest) -> FileTree:
-    """The tree of files of a manifest.  Raises `NotATreeError`."""
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """A source that tells of the content that was read from it."""
+
+    source: ChunkSource
+    progress: Progress
+
+    def get(self, digest: bytes, kind: BlobKind) -> bytes:
+        """See `ChunkSource`."""
+        return self._told(self.source.get(digest, kind), kind)
+
+    def get_many(self, digests: Sequence[bytes], kind: BlobKind) -> Iterator[bytes]:
+        """See `ChunkSource`."""
+        return (self._told(data, kind) for data in self.source.get_many(digests, kind))
+
+    def _told(self, data: bytes, kind: BlobKind) -> bytes:
+        if kind is BlobKind.DATA:
+            self.progress(len(data))
+        return data
+
+
+def tree_of(store: Store, manifest: Manifest, progress: Progress = nothing_done) -> FileTree:
+    """The tree of files of a manifest; `progress` is told of content that is read.
+
+    Raises `NotATreeError`.
+    """
     if manifest.root.kind is not ManifestKind.TREE:
         raise NotATreeError(f"manifest {manifest.manifest_id} is an image: it has no paths")
-    return FileTree(store.reader(manifest.domain), manifest.root.tree_digest)
+    source = _Counted(store.reader(manifest.domain), progress)
+    return FileTree(source, manifest.root.tree_digest)
 
 
 @contextmanager

@@ -92,6 +92,13 @@ class Files:
         path.rmdir()
 
 
+def sync_filesystem(descriptor: int) -> None:
+    """Make everything durable that was written to the file system of an open file or directory."""
+    if _libc.syncfs(descriptor) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
 def write_durably(files: Files, path: Path, data: bytes) -> None:
     """Replace the content of `path` so that a crash leaves the old content or the new.
 

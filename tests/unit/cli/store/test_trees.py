@@ -2,11 +2,15 @@
 
 import filecmp
 import os
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
 
 from csi_zfs.app import stores
+from csi_zfs.cli.store import get as get_command
+from csi_zfs.cli.store import put as put_command
+from csi_zfs.cli.store.progress import Advance
 from csi_zfs.system.clock import SystemClock
 from tests.unit.cli.store.conftest import Store, put
 
@@ -19,6 +23,24 @@ def test_directory_is_restored_whole(store: Store, tree: Path, home: Path) -> No
     assert not compared.diff_files + compared.left_only + compared.right_only
     assert (home / "restored/sub/large").read_bytes() == (tree / "sub/large").read_bytes()
     assert (home / "restored/link").readlink() == Path("hello")
+
+
+def test_both_ways_tell_how_much_is_done(
+    store: Store, tree: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[int] = []
+
+    def told(words: str, total_bytes: int | None) -> AbstractContextManager[Advance]:
+        done.clear()
+        return nullcontext(done.append)
+
+    monkeypatch.setattr(put_command, "progress", told)
+    monkeypatch.setattr(get_command, "progress", told)
+    size_bytes = (3 << 20) + len("hello\n")
+    manifest_id = put(store, tree)
+    assert sum(done) == size_bytes
+    assert store("get", manifest_id, home / "restored").status == 0
+    assert sum(done) == size_bytes
 
 
 def test_part_of_a_tree_is_restored_by_its_path(store: Store, tree: Path, home: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from csi_zfs.cas import documents
 from csi_zfs.cas.api import (
+    BlobKind,
     ManifestNotFoundError,
     ObjectInfo,
     StorageUnavailableError,
@@ -325,16 +326,26 @@ def test_id_that_is_none_names_no_manifest() -> None:
                     look(manifest_id)
 
 
-def test_clone_whose_source_is_deleted_meanwhile_is_not_made() -> None:
-    """A collection may have taken what only the source needed before it saw the clone."""
+def test_clone_whose_source_is_deleted_before_it_looks_is_not_made() -> None:
     storage, ids = with_manifests(1)
     with opened_store(storage) as other:
-        for point in ("put_new:after", "replace:before"):
-            source = put_image(other, [OTHER]).manifest_id
-            effects = once(point, lambda source=source: other.delete(source))  # type: ignore[misc]
-            with (
-                opened_store(FaultyObjects(storage, effects=effects)) as store,
-                pytest.raises(ManifestNotFoundError),
-            ):
-                store.clone(source, {})
-            assert [one.manifest_id for one in other.manifests()] == ids
+        source = put_image(other, [OTHER]).manifest_id
+        effects = once("put_new:after", lambda: other.delete(source))
+        with (
+            opened_store(FaultyObjects(storage, effects=effects)) as store,
+            pytest.raises(ManifestNotFoundError),
+        ):
+            store.clone(source, {})
+        assert [one.manifest_id for one in other.manifests()] == ids
+
+
+def test_clone_whose_source_is_deleted_later_is_whole() -> None:
+    """I14: its session keeps the chunks from every collection, which is tested with those."""
+    storage, ids = with_manifests(1)
+    with opened_store(storage) as other:
+        source = put_image(other, [OTHER]).manifest_id
+        effects = once("replace:before", lambda: other.delete(source))
+        with opened_store(FaultyObjects(storage, effects=effects)) as store:
+            clone = store.clone(source, {})
+            assert store.reader().get(clone.root.tree_digest, BlobKind.TREE)
+        assert {one.manifest_id for one in other.manifests()} == {*ids, clone.manifest_id}

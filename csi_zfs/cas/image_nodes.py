@@ -3,15 +3,7 @@
 A tree of fan-out 1024 over the digests of an image's chunks, in their order.  A node of level 0 has
 the digests of up to 1024 consecutive chunks; one of level n those of up to 1024 consecutive nodes
 of level n - 1.  The depth is the smallest number of levels that covers all chunks of the image;
-the root has level depth - 1.  All integers are little-endian:
-
-| offset | bytes | field | value |
-|---|---|---|---|
-| 0 | 4 | magic | `CZIT` |
-| 4 | 1 | version | 1 |
-| 5 | 1 | level | 0 for a node of chunks |
-| 6 | 2 | count | number of digests that follow, 1 to 1024 |
-| 8 | 32 × count | digests | 32 zero bytes where there are only zeros |
+the root has level depth - 1.  docs/reference/formats.md has the bytes.
 
 The last digest of a node is not zero: zeros at its end are left out, and a node of zeros alone is
 not stored; 32 zero bytes stand for it, in the root record too.  So the bytes of a node are a pure

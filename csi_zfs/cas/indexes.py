@@ -1,14 +1,8 @@
 """Index objects: what the packs of one session hold, written once when it commits.
 
-The payload (sealed, sealing.py) is one section for each pack, little-endian::
-
-    16      id of the pack
-    32      its salt
-    4       its length in bytes
-    4       number of entries
-    n * 48  entries (packs.py)
-
-The packs' own footers are the truth; an index saves reading them one by one.
+The payload (sealed, sealing.py) is one section for each pack: its id, its salt, its length, and its
+entries as in a footer; docs/reference/formats.md has the bytes.  The packs' own footers are the
+truth; an index saves reading them one by one.
 """
 
 import struct

@@ -1,38 +1,8 @@
 """Packs: many chunks in one object, each sealed on its own.
 
-Layout, little-endian::
-
-    offset  bytes  what
-    0       40     prefix (sealing.py), kind "P"; its salt gives the pack's key
-    40             blobs, one behind the other
-                   footer: AES-256-GCM of the entries, nonce 0xffffffff
-    end-16  4      "pack"
-    end-12  4      number of blobs
-    end-8   4      bytes of the footer
-    end-4   4      0
-
-    blob    4      "blob"
-            1      kind of chunk (BlobKind)
-            1      codec (Codec)
-            2      0
-            4      ordinal: the number of blobs before it in the pack, and its nonce
-            4      bytes of the chunk
-            4      bytes of what follows after the digest
-            8      tag of the dedup domain
-            32     digest
-            n      AES-256-GCM of the chunk as the codec stores it, with its tag
-
-    entry   32     digest
-            4      offset of the blob in the pack
-            4      bytes of the chunk
-            4      bytes of what follows after the digest in the blob
-            1      kind of chunk
-            1      codec
-            2      0
-
-Associated data: of a blob the prefix, the store's id, the pack's key in the storage and the blob's
-first 60 bytes; of the footer the prefix, the id, the key and the last 16 bytes.  A pack is written
-once and never changed; its name is random and never used again.
+A prefix (sealing.py), the blobs, a sealed footer that lists them, and a trailer that says how long
+the footer is: docs/reference/formats.md has the bytes.  A blob says of itself what its entry in the
+footer says.  A pack is written once and never changed; its name is random and never used again.
 """
 
 import struct

@@ -1,17 +1,9 @@
 """Small objects of a store: encrypted, and bound to the store and to their own key there.
 
-Layout, little-endian::
-
-    offset  bytes  what
-    0       6      "CSIZFS"
-    6       1      kind of object (ObjectKind)
-    7       1      version of the format
-    8       32     salt: the object's key is derived from it and the store's key
-    40      n      AES-256-GCM of the payload, nonce 0
-    40 + n  16     its tag
-
-The associated data are the first 40 bytes, the store's id and the object's key in the storage: an
-object that is put in another one's place, or comes from another store, does not open.
+docs/reference/formats.md has the bytes: a prefix that a pack has too (magic, kind, version, salt),
+then the sealed payload.  The associated data are the prefix, the store's id and the object's key in
+the storage: an object that is put in another one's place, or comes from another store, does not
+open.
 """
 
 import enum

@@ -1,29 +1,9 @@
-"""An entry of a directory as bytes.  All integers are little-endian.
+"""An entry of a directory as bytes: docs/reference/formats.md has them.
 
-| offset | bytes | field | value |
-|---|---|---|---|
-| 0 | 4 | length | of the whole entry |
-| 4 | 1 | kind | 1 file, 2 directory, 3 symbolic link, 4 character device, 5 block device, 6 fifo |
-| 5 | 1 | flags | 1 the content is a node (else one chunk), 2 the attributes are a node |
-| 6 | 2 | mode | the lower twelve bits of the file's mode |
-| 8 | 4 | uid | |
-| 12 | 4 | gid | |
-| 16 | 8 | mtime | seconds since 1970, signed |
-| 24 | 4 | mtime | nanoseconds below it |
-| 28 | 8 | size | length of a file; major × 2^32 + minor of a device; else 0 |
-| 36 | 2 | name | length |
-| 38 | 2 | attributes | length of the records of the extended attributes that are in the entry |
-| 40 | 2 | target | length |
-| 42 | 4 | link | length |
-| 46 | | name | bytes without `/` and NUL, neither `.` nor `..` |
-| | | attributes | records as in a node of attributes; not with flag 2 |
-| | | target | of a symbolic link |
-| | | link | of a later hard link: path from the top to the first one of the same file |
-| | 32 | content | digest: of a file with a length, or of a directory |
-| | 32 | attributes | digest of their node; only with flag 2 |
-
-A file without data (length 0, or zeros alone) and an empty directory have 32 zero bytes or none as
-above.  A hard link repeats the whole entry of its file.
+A head of fixed length, then name, attributes, target and link, each of the length that the head
+says, then the digests that kind, size and flags ask for.  A file without data (length 0, or zeros
+alone) and an empty directory have the digest of zeros, or none where the length is 0.  A hard link
+repeats the whole entry of its file.
 """
 
 import enum

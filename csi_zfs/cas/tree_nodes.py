@@ -1,25 +1,8 @@
-"""The nodes that trees of files are made of, as bytes.  All integers are little-endian.
+"""The nodes that trees of files are made of, as bytes: docs/reference/formats.md has them.
 
-| offset | bytes | field | value |
-|---|---|---|---|
-| 0 | 4 | magic | `CZFT` |
-| 4 | 1 | version | 1 |
-| 5 | 1 | type | 1 root, 2 directory, 3 content, 4 attributes |
-| 6 | 1 | level | 0, or how many levels of nodes are below this one (31 at most) |
-| 7 | 1 | reserved | 0 |
-| 8 | 4 | count | number of records that follow, at least 1 |
-| 12 | | records | of the type and level, to the end of the node |
-
-Records:
-
-- root: 8 bytes number of entries, 8 bytes length of all files together, the entry of the uppermost
-  directory (its name is empty);
-- directory, level 0: entries (see `tree_entries`), each name above the one before it;
-- directory, other levels: 2 bytes length of a name, 32 bytes digest of a node of the level below,
-  the name: that of the first entry there;
-- content, level 0: 8 bytes length, 32 bytes digest of a chunk, or 32 zero bytes for a hole;
-- content, other levels: 8 bytes length, 32 bytes digest of a node of the level below;
-- attributes: 2 bytes length of the name, 4 bytes length of the value, name, value; sorted.
+A node is a prefix (magic, version, type, level, number of records) and records of that type: a
+root, the entries of a directory, the chunks of a file, extended attributes; above level 0 those of
+directories and contents are references to nodes.
 
 Directories and contents are sequences of records cut into nodes, and the references to these nodes
 are cut again until there is one.  A node ends after a record at which it has 32 records or more and

@@ -328,6 +328,23 @@ def test_power_that_goes_at_any_effect_on_the_disk_leaves_the_old_whole(
             return
 
 
+@pytest.mark.slow
+def test_power_that_goes_while_a_store_is_made_leaves_what_can_be_made(tmp_path: Path) -> None:
+    for number in count():
+        root = tmp_path / f"{next(_numbers)}"
+        make_local_storage(root, HurriedFiles())
+        disk, effects = ForgetfulDisk(root), Effects(number, Stop.AFTER)
+        storage = LocalObjects(root, ForgetfulFiles(disk, effects))
+        try:
+            make_store(storage, CREDENTIAL, FakeClock(), chunk_bytes=CHUNK_BYTES)
+        except CrashError:
+            for keeps in cuts():
+                require_makeable(left_by(disk, tmp_path, keeps))
+        else:
+            assert number == len(effects.done) > 9
+            return
+
+
 class UnsyncedFiles(ForgetfulFiles):
     """The control: a storage that forgets to sync directories."""
 

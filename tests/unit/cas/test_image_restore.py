@@ -34,7 +34,7 @@ from tests.support.memory_objects import Kept, MemoryObjects
 from tests.support.reflink import attached
 from tests.support.sparse_files import change_image, make_image, open_image, write_image
 from tests.support.stores import CHUNK_BYTES as CHUNK
-from tests.support.stores import new_store
+from tests.support.stores import new_store, opened_store
 
 SIZE = 50 * CHUNK + 700
 EXTENTS = [(0, 3 * CHUNK), (7 * CHUNK + 5, 100), (30 * CHUNK, 10 * CHUNK), (50 * CHUNK, 700)]
@@ -268,6 +268,23 @@ def test_equal_chunks_are_read_once(
         restore(store, manifest, NewTarget(descriptor, 12 * CHUNK))
     assert (tmp_path / "restored").read_bytes() == (tmp_path / "image").read_bytes()
     assert len([key for key in storage.kept if key.startswith("packs/")]) == 2
+
+
+def test_client_that_knows_no_place_of_the_chunks_asks_and_then_says_what_is_gone(
+    storage: MemoryObjects, store: Store, tmp_path: Path
+) -> None:
+    data = write_image(tmp_path / "image", SIZE, EXTENTS)
+    manifest = put(store, tmp_path / "image")
+    with opened_store(storage) as other, open_image(tmp_path / "restored") as descriptor:
+        restore(other, manifest, NewTarget(descriptor, SIZE))
+    assert (tmp_path / "restored").read_bytes() == data
+    (place,) = store.places.find(digest_at(store, manifest, 0))
+    storage.delete([pack_key(place.pack_id)])
+    salvage = Salvage()
+    with opened_store(storage) as other, open_image(tmp_path / "salvaged") as descriptor:
+        restore(other, manifest, NewTarget(descriptor, SIZE), salvage)
+    assert len(salvage.ranges) == 4
+    assert "in no pack" in salvage.reason
 
 
 @pytest.mark.root

@@ -4,7 +4,12 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass
 
-from csi_zfs.cas.api import ObjectNotFoundError, ObjectStorage, StoreCorruptError
+from csi_zfs.cas.api import (
+    ObjectNotFoundError,
+    ObjectStorage,
+    StoreCorruptError,
+    UnknownFormatError,
+)
 from csi_zfs.cas.keys import StoreKey
 from csi_zfs.cas.records import SESSION_ID_BYTES
 from csi_zfs.cas.slots import SLOTS, Credential, NewSlot, Slot, SlotKind, parse_slot
@@ -113,7 +118,7 @@ class KeyRing:
             slot.require_genuine(self._store_key)
         except ObjectNotFoundError:
             return None
-        except StoreCorruptError as exc:
+        except (StoreCorruptError, UnknownFormatError) as exc:
             return SlotInfo(slot_id=slot_id, problem=str(exc))
         return SlotInfo(
             slot_id=slot_id, kind=slot.kind, label=slot.label, created_ns=slot.created_ns
@@ -124,7 +129,7 @@ class KeyRing:
         return info.label if info else ""
 
     def _opens(self, slot_id: str, credential: Credential) -> bool:
-        with suppress(ObjectNotFoundError, StoreCorruptError):
+        with suppress(ObjectNotFoundError, StoreCorruptError, UnknownFormatError):
             slot = self._read(slot_id)
             slot.require_genuine(self._store_key)
             opened = slot.opened(credential, self._store_id)

@@ -116,3 +116,18 @@ def test_slot_is_named_by_a_beginning_that_only_it_has(storage: InterruptedObjec
         with pytest.raises(SlotNotFoundError):
             ring.remove(text, CREDENTIAL)
     assert len(ring.slots()) == 3
+
+
+def test_slot_of_a_later_format_is_named_and_in_nobodys_way(storage: InterruptedObjects) -> None:
+    ring = opened(storage)
+    later = SLOTS + "f" * 32
+    storage.put(later, b'{"format":2,"kind":"of the future"}')
+
+    ring.add(OTHER, "second")
+    ring.rotate(CREDENTIAL, CREDENTIAL)
+
+    (problem,) = [slot.problem for slot in ring.slots() if slot.problem]
+    assert "format 2" in problem
+    (first,) = [slot.slot_id for slot in ring.slots() if slot.label == "first"]
+    assert ring.remove(first, OTHER) == first
+    assert later in storage.kept

@@ -83,11 +83,11 @@ class KeyRing:
                 f"key slot {found} stays: what you opened the store with opens no other one. Add"
                 " another slot, and open the store with its key to remove this one"
             )
-        label = self._label_of(own[0])
+        # Somebody else may be removing ours at this moment: they do not know of the spare one.
+        spare = self.add(credential, self._label_of(own[0]))
         self._storage.delete([SLOTS + found])
-        # Somebody else may have removed ours while we removed theirs.
-        if not any(self._opens(one, credential) for one in own):
-            self.add(credential, label)
+        if any(self._opens(one, credential) for one in own):
+            self._storage.delete([SLOTS + spare])
         return found
 
     def rotate(self, old: Credential, new: Credential) -> tuple[str, list[str]]:

@@ -62,7 +62,7 @@ def test_slot_that_does_not_open_counts_for_nothing(storage: InterruptedObjects)
 
 
 def test_two_who_remove_each_others_slot_both_keep_one(storage: InterruptedObjects) -> None:
-    """Between the look and the delete the other one's delete may come; the first heals it."""
+    """Between the look and the delete the other one's delete may come."""
     ring = opened(storage)
     (first,) = ring.slots()
     second = ring.add(OTHER, "second")
@@ -72,6 +72,25 @@ def test_two_who_remove_each_others_slot_both_keep_one(storage: InterruptedObjec
 
     assert opened(storage).slots()
     assert [slot.label for slot in ring.slots()] == ["first"]
+
+
+def test_removal_that_is_cut_short_anywhere_leaves_a_slot_that_opens(
+    storage: InterruptedObjects,
+) -> None:
+    """Also where the other one removes ours meanwhile, and nobody comes to heal it."""
+
+    def cut() -> None:
+        storage.delete([SLOTS + first.slot_id])
+        raise KeyboardInterrupt
+
+    ring = opened(storage)
+    (first,) = ring.slots()
+    second = ring.add(OTHER, "second")
+    storage.then = cut
+
+    with pytest.raises(KeyboardInterrupt):
+        ring.remove(second, CREDENTIAL)
+    assert [slot.label for slot in opened(storage).slots()] == ["first"]
 
 
 def test_rotation_keeps_the_label_and_removes_all_that_the_old_one_opens(

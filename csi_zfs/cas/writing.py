@@ -7,7 +7,7 @@ packs are in memory, and who needs one more waits.
 
 import os
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -86,12 +86,14 @@ class ChunkWriter:
         self._storage = storage
         self._places = places
         self._inks = inks
-        self._within = within
+        self._there = set(within)
+        self._own: set[bytes] = set()
         self._executor = executor
         self._on_pack = on_pack
         self._keys = {kind: inks.store_key.chunk_key(inks.domain, kind) for kind in BlobKind}
         self._tag = inks.store_key.domain_tag(inks.domain)
         self._changed = threading.Condition()
+        # What is on its way into a pack; what is in one, the cache knows.
         self._seen: set[bytes] = set()
         self._open: dict[BlobKind, _Filling] = {}
         self._buffers: list[bytearray] = []
@@ -114,7 +116,9 @@ class ChunkWriter:
                 return digest
             self._seen.add(digest)
         with self._failing():
-            if not self._places.has(digest, self._within):
+            if self._places.has(digest, self._there):
+                self._forget([digest])
+            else:
                 codec, stored = compressed(data)
                 self._store(StoredChunk(digest, kind, self._tag, len(data), codec, stored))
         return digest
@@ -127,7 +131,10 @@ class ChunkWriter:
                 return
             self._seen.add(chunk.digest)
         with self._failing():
-            self._store(chunk)
+            if self._places.has(chunk.digest, self._own):
+                self._forget([chunk.digest])
+            else:
+                self._store(chunk)
 
     def finish(self) -> list[PackContent]:
         """Upload what is left; returns what was written, all of it durable.
@@ -215,11 +222,18 @@ class ChunkWriter:
             entries = b"".join(entry.encode() for entry in pack.entries)
             content = PackContent(pack.pack_id, pack.salt, len(data), entries)
             self._places.add([content])
+            self._own.add(pack.pack_id)
+            self._there.add(pack.pack_id)
+            self._forget(entry.digest for entry in pack.entries)
             self._on_pack()
         with self._changed:
             self._contents.append(content)
             self._buffers.append(filling.buffer)
             self._changed.notify_all()
+
+    def _forget(self, digests: Iterable[bytes]) -> None:
+        with self._changed:
+            self._seen.difference_update(digests)
 
     @contextmanager
     def _failing(self) -> Iterator[None]:

@@ -202,3 +202,27 @@ def test_copied_chunk_is_stored_once_as_it_was(executor: Executor) -> None:
     assert content.count == 1
     storage.delete(old)
     assert reader.get(digest, DATA) == b"one" * 1000
+
+
+def test_writer_remembers_only_what_is_on_its_way(
+    executor: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I15: the cache knows the rest, and nothing is stored twice for that."""
+    monkeypatch.setattr(writing, "PACK_BYTES", 64 << 10)
+    monkeypatch.setattr(writing, "BUFFERS", 2)
+    storage, places = MemoryObjects(), Places(None)
+    chunks = [os.urandom(20_000) for _ in range(40)]
+    writer = writer_to(storage, executor, places=places)
+    for _ in range(3):
+        for chunk in chunks:
+            writer.put(chunk, DATA)
+            # Three chunks to a pack, of which two are in memory.
+            assert len(writer._seen) <= 7
+    assert sum(content.count for content in writer.finish()) == len(chunks)
+    assert not writer._seen
+    assert (writer.written.chunks, writer.written.new_chunks) == (120, 40)
+    copier = writer_to(storage, executor, places=places)
+    for _ in range(2):
+        for chunk in chunks:
+            copier.copy(StoredChunk(chunk[:32], DATA, bytes(8), 20_000, Codec.RAW, chunk))
+    assert sum(content.count for content in copier.finish()) == len(chunks)

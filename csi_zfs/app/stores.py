@@ -91,7 +91,8 @@ def opened_store(access: StoreAccess, tell: Tell) -> Iterator[Store]:
     directory = access.state_directory / header.store_id.hex()
     cache = directory / _CACHE
     memory = FileHead(directory)
-    if cache.exists() and memory.is_empty:
+    had_cache = cache.exists()
+    if memory.begin() and had_cache:
         tell(
             f"{directory} has no memory of the store's journal any more: that nobody put an older"
             " copy of the store in its place cannot be seen this time"

@@ -12,7 +12,7 @@ from csi_zfs.cas.journal import Head
 from csi_zfs.domain.errors import CorruptionError
 from csi_zfs.system.files import Files
 from csi_zfs.system.opening import opened
-from csi_zfs.system.state_files import StateDirectory
+from csi_zfs.system.state_files import StateDirectory, StateDirectoryError
 
 _KEY = "head"
 _LOCK = ".head.lock"
@@ -31,10 +31,16 @@ class FileHead:
         self._directory = directory
         self._state = StateDirectory(directory, files or Files())
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing is remembered: of a store that is new here, or because it got lost."""
-        return self.load() == Head()
+    def begin(self) -> bool:
+        """Write down that nothing was seen yet, unless there is a memory; whether there was none.
+
+        So a memory that gets lost later is missed.
+        """
+        with self._locked():
+            is_missing = not (self._directory / f"{_KEY}.json").exists()
+            if is_missing:
+                self._write(Head())
+        return is_missing
 
     def load(self) -> Head:
         """See `HeadMemory`.  Raises `HeadDamagedError`, `StateDirectoryError`."""
@@ -48,8 +54,11 @@ class FileHead:
         with self._locked():
             # Another process of this machine may have seen more meanwhile.
             if self.load().number < head.number:
-                fields = {"number": head.number, "digest": head.digest}
-                self._state.save(_KEY, json.dumps(fields).encode())
+                self._write(head)
+
+    def _write(self, head: Head) -> None:
+        fields = {"number": head.number, "digest": head.digest}
+        self._state.save(_KEY, json.dumps(fields).encode())
 
     def _parsed(self, data: bytes) -> Head:
         try:
@@ -57,7 +66,7 @@ class FileHead:
             head = Head(int(fields["number"]), str(fields["digest"]))
         except (ValueError, TypeError, KeyError) as exc:
             raise self._damaged() from exc
-        if head.number < 1 or _DIGEST.fullmatch(head.digest) is None:
+        if head != Head() and (head.number < 1 or _DIGEST.fullmatch(head.digest) is None):
             raise self._damaged()
         return head
 
@@ -70,6 +79,11 @@ class FileHead:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        with opened(self._directory / _LOCK, os.O_RDWR | os.O_CREAT) as descriptor:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
+        try:
+            with opened(self._directory / _LOCK, os.O_RDWR | os.O_CREAT) as descriptor:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                yield
+        except OSError as exc:
+            raise StateDirectoryError(
+                f"the state directory {self._directory} cannot be used: {exc.strerror}"
+            ) from exc

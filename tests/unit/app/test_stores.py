@@ -105,6 +105,14 @@ def test_memory_that_is_lost_is_told_and_one_that_is_damaged_refused(
     assert head.read_bytes() == content
 
 
+def test_store_without_a_manifest_has_no_memory_to_lose(access: StoreAccess) -> None:
+    told: list[str] = []
+    for _ in range(2):
+        with opened_store(access, told.append) as store:
+            assert store.manifests() == []
+    assert told == []
+
+
 def test_cache_is_made_again_where_it_is_lost(access: StoreAccess, tmp_path: Path) -> None:
     with opened_store(access, print) as store:
         manifest = put_image(store, [CHUNK])

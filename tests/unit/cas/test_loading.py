@@ -101,7 +101,7 @@ def test_pack_that_was_cut_off_is_told_and_its_chunks_are_stored_again(
         storage.kept[pack] = Kept(storage.kept[pack].data[:length], 0.0)
         store.refresh()
         assert pack in caplog.text
-        assert not store.places.has(digest, ())
+        assert not store.places.has(digest)
         assert put(store, ONE) == digest
         assert store.reader().get(digest, DATA) == ONE
 
@@ -118,7 +118,7 @@ def test_damaged_marks_are_told_and_the_others_count(
         store.vault.put_new(ObjectKind.MARKS, MARKS + "1" * 32, b"too short")
         store.vault.put_new(ObjectKind.MARKS, MARKS + "2" * 32, one + pack_id)
         store.refresh()
-        assert not store.places.has(one, ())
+        assert not store.places.has(one)
         assert MARKS + "1" * 32 in caplog.text
         assert store.places.objects() >= {MARKS + "2" * 32}
         storage.delete(keys(storage, MARKS))
@@ -150,7 +150,7 @@ def test_what_goes_while_it_is_read_is_no_damage(storage: MemoryObjects) -> None
 
     with opened_store(FaultyObjects(storage, effects=effects)) as store:
         store.refresh()
-        assert [store.places.has(digest, ()) for digest in (one, other)].count(True) == 1
+        assert [store.places.has(digest) for digest in (one, other)].count(True) == 1
         assert len(store.places.packs()) == 1
 
 
@@ -202,4 +202,4 @@ def test_cache_shared_by_two_clients_of_which_one_writes(
             listing.refresh()
         assert writing.reader().get(digests[0], DATA) == ONE
         writing.refresh()
-        assert writing.places.has(digests[0], ())
+        assert writing.places.has(digests[0])

@@ -47,9 +47,11 @@ def test_chunk_is_found_in_all_its_packs_but_the_bad_ones() -> None:
         assert places.packs() == {first.pack_id: 5000, second.pack_id: 5000}
         places.add_bad([(digest_of(1), first.pack_id), (digest_of(2), first.pack_id)], "marks/a")
         assert pack_ids(places.find(digest_of(1))) == {second.pack_id}
-        assert places.has(digest_of(1), ())
-        assert not places.has(digest_of(1), {second.pack_id})
-        assert not places.has(digest_of(2), ())
+        assert places.has(digest_of(1))
+        assert places.has(digest_of(1), {second.pack_id})
+        assert not places.has(digest_of(1), {first.pack_id})
+        assert not places.has(digest_of(1), ())
+        assert not places.has(digest_of(2))
         assert places.objects() == {"indexes/a", "marks/a"}
         places.forget_objects(["indexes/a", "indexes/none"])
         assert places.objects() == {"marks/a"}
@@ -63,11 +65,11 @@ def test_pack_that_is_forgotten_and_comes_back_is_as_bad_as_before() -> None:
         places.add_bad([(digest_of(1), pack.pack_id)], "marks/a")
         places.forget_packs([pack.pack_id])
         places.add([pack])
-        assert not places.has(digest_of(1), ())
+        assert not places.has(digest_of(1))
         places.forget_packs([pack.pack_id])
         places.forget_gone()
-        assert not places.has(digest_of(1), ())
-        assert places.has(digest_of(2), ())
+        assert not places.has(digest_of(1))
+        assert places.has(digest_of(2))
 
 
 def test_every_chunk_is_told_with_its_packs_page_by_page(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,7 +136,7 @@ def test_damaged_file_is_made_anew(tmp_path: Path, damage: Callable[[Path], None
     with closing(Places(path)) as places:
         assert places.objects() == set()
         places.add(packs, "indexes/a")
-        assert places.has(digest_of(999), ())
+        assert places.has(digest_of(999))
 
 
 def test_entry_that_cannot_be_is_damage_of_the_cache_alone(tmp_path: Path) -> None:

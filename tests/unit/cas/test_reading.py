@@ -121,7 +121,7 @@ def test_chunk_that_is_known_to_be_bad_counts_as_absent_and_is_healed_by_the_nex
         marks = encode_marks([(digest, place.pack_id)])
         store.vault.put_new(ObjectKind.MARKS, MARKS + "0" * 32, marks)
     with refreshed(storage) as store:
-        assert not store.places.has(digest, ())
+        assert not store.places.has(digest)
         with pytest.raises(ChunkNotFoundError):
             store.reader().get(digest, DATA)
         assert put(store, ONE) == [digest]

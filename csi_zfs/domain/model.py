@@ -47,6 +47,15 @@ DataPath = ImageFile | DeviceNode | NativeFilesystem
 
 
 @dataclass(frozen=True, slots=True)
+class ChangedRange:
+    """A part of an image that may differ from an older one; `is_zero`: it reads as zeros now."""
+
+    offset_bytes: int
+    length_bytes: int
+    is_zero: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Volume:
     """A provisioned volume, as callers see it."""
 

@@ -7,6 +7,7 @@ import signal
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from csi_zfs.datasets.api import DatasetBusyError
@@ -16,6 +17,9 @@ from csi_zfs.system.opening import open_below, opened
 
 _FS_IOC_FIEMAP = 0xC020660B
 _FIEMAP = struct.Struct("=QQLLLL")
+_FIEMAP_EXTENT = struct.Struct("=QQQ16xL12x")
+_FLAGS_WORD = 10
+_FIEMAP_FLAG_SYNC = 0x01
 _WHOLE_FILE = (1 << 64) - 1
 # A metrics scrape or udev opens a file for a moment; a loop device or a copy keeps it open.
 _ATTEMPTS = 10
@@ -50,6 +54,48 @@ def extent_count(path: Path) -> int:
         fcntl.ioctl(descriptor, _FS_IOC_FIEMAP, request)
     mapped_extents: int = _FIEMAP.unpack(request)[3]
     return mapped_extents
+
+
+@dataclass(frozen=True, slots=True)
+class ExtentPage:
+    """Some extents of a file, as the kernel wrote them down: every one that touches a range.
+
+    Attributes:
+        raw: their records; equal bytes are equal extents.
+        begin: where the range begins.
+        end: where it ends; what no extent covers before that is a hole.
+    """
+
+    raw: bytes
+    begin: int
+    end: int
+
+    def rows(self) -> Iterator[tuple[int, int, int, int]]:
+        """Logical and physical offset, length and flags of each extent; they may stick out."""
+        return _FIEMAP_EXTENT.iter_unpack(self.raw)
+
+    def flags(self) -> frozenset[int]:
+        """All the flags that any of them has."""
+        words = memoryview(self.raw).cast("I")
+        return frozenset(words[_FLAGS_WORD :: _FIEMAP_EXTENT.size // words.itemsize])
+
+
+def extent_page(descriptor: int, begin: int, end: int, *, most: int) -> ExtentPage:
+    """The first extents of an open file from `begin` on, at most `most`; ends at `end` at last.
+
+    What was written before is on its blocks first.  Raises `OSError`.
+    """
+    request = bytearray(_FIEMAP.size + most * _FIEMAP_EXTENT.size)
+    _FIEMAP.pack_into(request, 0, begin, end - begin, _FIEMAP_FLAG_SYNC, 0, most, 0)
+    fcntl.ioctl(descriptor, _FS_IOC_FIEMAP, request)
+    count = _FIEMAP.unpack_from(request)[3]
+    raw = bytes(request[_FIEMAP.size : _FIEMAP.size + count * _FIEMAP_EXTENT.size])
+    if count == most:
+        logical, _, length, _ = _FIEMAP_EXTENT.unpack_from(raw, len(raw) - _FIEMAP_EXTENT.size)
+        if logical + length <= begin:
+            raise OSError(errno.EIO, "the file system tells of extents in no order")
+        end = min(end, logical + length)
+    return ExtentPage(raw, begin, end)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from csi_zfs.cas.file_attributes import load_attributes
 from csi_zfs.cas.file_tree import FileTree
 from csi_zfs.cas.image_tree import ImageTreeReader, image_tree_of
 from csi_zfs.cas.places import Places
+from csi_zfs.cas.sealing import ObjectKind
 from csi_zfs.cas.sessions import LEASE_S
 from csi_zfs.cas.slots import Credential
 from csi_zfs.cas.store import Store, Surroundings, unlocked
@@ -123,3 +124,52 @@ def test_code_finds_all_in_a_kept_store_that_it_puts_again(kept_store: Store) ->
         assert roots == [kept[ManifestKind.IMAGE], kept[ManifestKind.TREE]]
         assert images.written.new_chunks == trees.written.new_chunks == 0
         assert trees.written.chunks > 10
+
+
+_PLACES = ["store", "slots", "packs", "indexes", "sessions", "journal", "collector", "marks"]
+
+
+def first_below(store: Store, place: str) -> tuple[MemoryObjects, str]:
+    storage = store.vault.storage
+    assert isinstance(storage, MemoryObjects)
+    return storage, min(key for key in storage.kept if key.split("/")[0] == place)
+
+
+def findings_of(store: Store, key: str) -> list[str]:
+    return [one.what for one in Check(store).run(lambda _: None).findings if one.where == key]
+
+
+@pytest.mark.parametrize("place", _PLACES)
+def test_object_of_the_next_version_is_refused_by_name(kept_store: Store, place: str) -> None:
+    storage, key = first_below(kept_store, place)
+    kept = storage.kept[key]
+    if kept.data.startswith(b"CSIZFS"):
+        kept.data = kept.data[:7] + b"\2" + kept.data[8:]
+        words = f"{key} has version 2 of its format"
+    else:
+        kept.data = kept.data.replace(b'"format":1', b'"format":2')
+        words = f"{key} has format 2"
+
+    where = "journal/" if place == "journal" else key
+    assert any(words in what for what in findings_of(kept_store, where))
+
+
+@pytest.mark.parametrize(
+    ("place", "kind"),
+    [
+        ("sessions", ObjectKind.SESSION),
+        ("journal", ObjectKind.JOURNAL),
+        ("collector", ObjectKind.EPOCH),
+    ],
+)
+def test_sealed_document_of_the_next_format_is_refused_by_name(
+    kept_store: Store, place: str, kind: ObjectKind
+) -> None:
+    storage, key = first_below(kept_store, place)
+    sealer = kept_store.vault.sealer
+    payload = sealer.open(kind, key, storage.kept[key].data)
+    later = payload.replace(b'"format":1', b'"format":2')
+    storage.kept[key].data = sealer.seal(kind, key, later)
+
+    where = "journal/" if place == "journal" else key
+    assert any(f"{key} has format 2" in what for what in findings_of(kept_store, where))

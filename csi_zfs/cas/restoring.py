@@ -137,7 +137,9 @@ def tree_of(store: Store, manifest: Manifest, progress: Progress = nothing_done)
 def _new(path: Path, manifest: Manifest) -> Iterator[Target]:
     """A new file, which has its name after the block; where that raises, it is gone."""
     files = Files()
-    if path.is_symlink() or path.exists():
+    with _translating(path):
+        is_there = path.is_symlink() or path.exists()
+    if is_there:
         raise TargetExistsError(
             f"{path} is there already: choose another name, or --in-place for a file or device of"
             f" {manifest.root.size_bytes} bytes"

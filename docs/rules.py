@@ -65,6 +65,7 @@ HEAD = """\
 | `chart` | what the Helm chart renders, refuses and may do | Helm; an API server of Secrets |
 | `bench` | figures, printed, never asserted | the real driver |
 | `support` | fakes, builders, clients; never shipped | |
+| `data` | a store of each version of the formats, kept | made by `support/store_specimen.py` |
 | `../e2e/zfs` | what needs real OpenZFS (`make e2e-zfs`) | the kernel of a virtual machine |
 | `../e2e/s3` | what only a real S3 server shows (`make e2e-s3`) | versitygw |
 | `../e2e/cluster` | what needs Kubernetes (`make e2e-cluster`) | a real cluster |

@@ -244,3 +244,30 @@ def test_manifest_of_this_moment_is_read_without_a_refresh() -> None:
         assert SESSIONS + manifest.manifest_id in storage.kept
         (found,) = reading.manifests()
         assert reading.reader().get(found.root.tree_digest, BlobKind.TREE)
+
+
+def test_chunks_of_several_packs_are_read_pack_by_pack_and_a_pack_that_went_is_told() -> None:
+    storage = made()
+    with opened_store(storage) as store:
+        (one,), (other,) = put(store, ONE), put(store, OTHER)
+        reader = store.reader()
+        assert sorted(len(run) for run in reader.runs([one, other])) == [1, 1]
+        assert list(reader.get_many([one, other], DATA)) == [ONE, OTHER]
+        (place,) = store.places.find(one)
+        storage.delete([pack_key(place.pack_id)])
+        chunks = reader.get_many([other, one], DATA)
+        assert next(chunks) == OTHER
+        with pytest.raises(ChunkNotFoundError, match=one.hex()):
+            next(chunks)
+
+
+def test_places_that_were_checked_come_last() -> None:
+    with new_store(MemoryObjects()) as store:
+        (one,), (other,) = put(store, ONE), put(store, OTHER)
+        first, second = store.places.least_recently_checked()
+        store.places.set_checked(first, 5)
+        assert store.places.least_recently_checked() == [second, first]
+        found = {
+            digest for pack_id in (first, second) for digest in store.places.chunks_in(pack_id)
+        }
+        assert found == {one, other}

@@ -183,6 +183,7 @@ def test_session_that_goes_while_they_are_listed_is_left_out() -> None:
     [
         {"labels": {"note": "x" * (1 << 20)}},
         {"labels": {"number": 5}},
+        {"labels": {5: "a number"}},
         {"size_bytes": -1},
         {"size_bytes": 1 << 63},
         {"tree_digest": b"short"},

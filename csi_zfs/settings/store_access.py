@@ -48,7 +48,7 @@ def read_store_variables(environ: Mapping[str, str] | None = None) -> StoreVaria
     return StoreVariables(
         place=found.get("CSI_ZFS_STORE", ""),
         endpoint=found.get("CSI_ZFS_STORE_ENDPOINT", ""),
-        region=found.get("AWS_REGION", "") or found.get("AWS_DEFAULT_REGION", _DEFAULT_REGION),
+        region=_first_of(found, "AWS_REGION", "AWS_DEFAULT_REGION") or _DEFAULT_REGION,
         key_file=found.get("CSI_ZFS_STORE_KEY_FILE", ""),
         passphrase_file=found.get("CSI_ZFS_STORE_PASSPHRASE_FILE", ""),
         passphrase=found.get("CSI_ZFS_STORE_PASSPHRASE", ""),
@@ -67,3 +67,8 @@ def _state_directory(environ: Mapping[str, str]) -> Path | None:
         return Path(state) / "csi-zfs" / "stores"
     home = environ.get("HOME", "")
     return Path(home) / ".local/state/csi-zfs/stores" if home.startswith("/") else None
+
+
+def _first_of(environ: Mapping[str, str], *names: str) -> str:
+    """The first that is not empty."""
+    return next((environ[name] for name in names if environ.get(name)), "")

@@ -40,3 +40,9 @@ def test_variables_are_not_taken_for_misspelt_settings() -> None:
             f"CSI_ZFS_STORE{name}", known, n=1, cutoff=_NEARLY_A_VARIABLE
         )
         assert not near
+
+
+def test_region_that_is_empty_is_not_set() -> None:
+    assert read_store_variables({"AWS_REGION": "", "AWS_DEFAULT_REGION": "x"}).region == "x"
+    assert read_store_variables({"AWS_DEFAULT_REGION": ""}).region == "us-east-1"
+    assert read_store_variables({"AWS_REGION": "y", "AWS_DEFAULT_REGION": "x"}).region == "y"

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from csi_zfs.cas.objects.local import LocalObjects
 from csi_zfs.cli.main import main
 
 CHUNK = 64 << 10
@@ -98,3 +99,14 @@ def put(store: Store, source: Path, *words: Words) -> str:
 def ids(store: Store, *words: Words) -> list[str]:
     """The ids that `ls` shows."""
     return [one["manifest_id"] for one in store("ls", "--json", *words).document]
+
+
+def damage_largest_pack(home: Path) -> None:
+    """Flip a bit of the first blob of the largest pack: of data."""
+    storage = LocalObjects(home / "store")
+    largest = max(storage.list("packs/"), key=lambda info: info.size_bytes)
+    path = home / "store" / largest.key
+    data = bytearray(path.read_bytes())
+    data[1000] ^= 1
+    path.chmod(0o600)
+    path.write_bytes(data)

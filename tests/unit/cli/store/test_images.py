@@ -11,7 +11,7 @@ from csi_zfs.cas.objects.local import LocalObjects
 from csi_zfs.cas.packs import PACK_BYTES
 from csi_zfs.cli.store import put as put_command
 from csi_zfs.cli.store.progress import Advance
-from tests.unit.cli.store.conftest import CHUNK, Store, ids, put
+from tests.unit.cli.store.conftest import CHUNK, Store, damage_largest_pack, ids, put
 
 
 def test_image_is_restored_to_a_new_sparse_file(store: Store, image: Path, home: Path) -> None:
@@ -85,7 +85,7 @@ def test_damage_leaves_no_file_and_salvage_leaves_out_what_is_damaged(
 ) -> None:
     manifest_id = put(store, image)
     content = image.read_bytes()
-    _damage_largest_pack(home)
+    damage_largest_pack(home)
     target = home / "restored"
 
     ended = store("get", manifest_id, target)
@@ -129,7 +129,7 @@ def test_verify_finds_damage_and_the_next_put_heals_it(
 ) -> None:
     manifest_id = put(store, image)
     assert store("verify").status == 0
-    _damage_largest_pack(home)
+    damage_largest_pack(home)
 
     found = store("verify", "--json")
     assert found.status == 3
@@ -189,17 +189,6 @@ def test_signal_ends_a_put_in_order_and_the_next_finds_what_was_uploaded(
     assert list(LocalObjects(home / "store").list("sessions/")) == []
     found = store("put", large, "--json")
     assert found.document["new_bytes"] < large.stat().st_size - PACK_BYTES // 2
-
-
-def _damage_largest_pack(home: Path) -> None:
-    """Flip a bit of the first blob of the largest pack: of data."""
-    storage = LocalObjects(home / "store")
-    largest = max(storage.list("packs/"), key=lambda info: info.size_bytes)
-    path = home / "store" / largest.key
-    data = bytearray(path.read_bytes())
-    data[1000] ^= 1
-    path.chmod(0o600)
-    path.write_bytes(data)
 
 
 def _cut_largest_pack(home: Path) -> None:

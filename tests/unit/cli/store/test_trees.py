@@ -12,7 +12,7 @@ from csi_zfs.cli.store import get as get_command
 from csi_zfs.cli.store import put as put_command
 from csi_zfs.cli.store.progress import Advance
 from csi_zfs.system.clock import SystemClock
-from tests.unit.cli.store.conftest import Store, put
+from tests.unit.cli.store.conftest import Store, damage_largest_pack, put
 
 
 def test_directory_is_restored_whole(store: Store, tree: Path, home: Path) -> None:
@@ -66,6 +66,24 @@ def test_tree_is_never_unpacked_over_something(store: Store, tree: Path, home: P
     assert store("get", manifest_id, home / "file").status == 1
     assert (home / "file").read_bytes() == b"precious"
     assert store("get", manifest_id, home / "new", "--in-place").status == 1
+
+
+def test_salvage_of_a_tree_leaves_out_what_is_damaged_and_says_so(
+    store: Store, tree: Path, home: Path
+) -> None:
+    manifest_id = put(store, tree)
+    damage_largest_pack(home)
+    assert store("get", manifest_id, home / "whole").status == 3
+
+    ended = store("get", manifest_id, home / "salvaged", "--salvage", "--json")
+
+    assert ended.status == 3
+    assert {one["kind"] for one in ended.document["problems"]} == {"damaged"}
+    damaged = {one["path"] for one in ended.document["problems"]}
+    for path in {"hello", "sub/large"} - damaged:
+        assert (home / "salvaged" / path).read_bytes() == (tree / path).read_bytes()
+    for path in damaged:
+        assert (home / "salvaged" / path).stat().st_size == (tree / path).stat().st_size
 
 
 def test_ls_lists_directories_and_files_of_a_tree(store: Store, tree: Path) -> None:

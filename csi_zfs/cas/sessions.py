@@ -5,6 +5,7 @@ over.  So every session is either seen by a collection that condemns packs, or k
 condemned.  A collector that takes a session for dead fences it, and its commit fails.
 """
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -26,6 +27,7 @@ from csi_zfs.cas.indexes import INDEXES, encode_index
 from csi_zfs.cas.journal import Journal
 from csi_zfs.cas.packs import StoredChunk
 from csi_zfs.cas.records import (
+    SESSION_ID_BYTES,
     SESSIONS,
     Phase,
     SessionRecord,
@@ -119,7 +121,7 @@ class SessionRegister:
 
 
 def begin(
-    vault: Vault, clock: Clock, *, session_id: str, domain: str, owner: str, takes_over: bool
+    vault: Vault, clock: Clock, *, domain: str, owner: str, takes_over: bool
 ) -> tuple[SessionRegister, frozenset[bytes]]:
     """Begin a session; returns it, and the packs whose chunks do not count as there.
 
@@ -136,6 +138,8 @@ def begin(
             beat_ns=now_ns,
             owner=owner,
         )
+        # A new name each time: a slow collector may still remove the old one, which it fenced.
+        session_id = os.urandom(SESSION_ID_BYTES).hex()
         key = SESSIONS + session_id
         tag = vault.put_new(ObjectKind.SESSION, key, encode_session(record))
         register = SessionRegister(vault, clock, session_id=session_id, record=record, tag=tag)

@@ -133,7 +133,6 @@ class Store:
         register, condemned = begin(
             self.vault,
             self.clock,
-            session_id=os.urandom(SESSION_ID_BYTES).hex(),
             domain=domain,
             owner=f"{socket.gethostname()}:{os.getpid()}"[:_MAX_NAME],
             takes_over=bool(base_id),
@@ -219,19 +218,21 @@ class Store:
         self._require_journaled(journal, manifest_id, record)
         return manifest_of(manifest_id, record, record.root)
 
-    def delete(self, manifest_id: str) -> None:
-        """Delete a manifest; chunks that nothing needs any more go with the next collection.
+    def delete(self, *manifest_ids: str) -> None:
+        """Delete manifests; chunks that nothing needs any more go with the next collection.
 
-        Repeating it is no error.  Raises `ManifestNotFoundError` for one that never was.
+        Repeating it is no error.  Raises `ManifestNotFoundError`, before the first is deleted, for
+        one that never was.
         """
         journal = self.journal()
         journal.refresh()
-        if manifest_id not in journal.deleted:
+        for manifest_id in manifest_ids:
             # One that is damaged or gone goes too: otherwise nobody could list the store again.
-            if manifest_id not in journal.live:
+            if manifest_id not in journal.deleted and manifest_id not in journal.live:
                 self.manifest(manifest_id)
+        for manifest_id in manifest_ids:
             journal.delete(manifest_id)
-        self.vault.storage.delete([SESSIONS + manifest_id])
+            self.vault.storage.delete([SESSIONS + manifest_id])
 
     def clone(self, manifest_id: str, labels: Mapping[str, str]) -> Manifest:
         """A manifest of the same content with labels of its own; takes one object."""

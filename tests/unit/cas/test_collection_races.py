@@ -23,9 +23,9 @@ from csi_zfs.cas.indexes import INDEXES, parse_index
 from csi_zfs.cas.indexing import compact_indexes
 from csi_zfs.cas.packs import BLOB_HEADER_BYTES, pack_key, parse_pack_key
 from csi_zfs.cas.places import Places
-from csi_zfs.cas.records import Phase
+from csi_zfs.cas.records import SESSIONS, Phase
 from csi_zfs.cas.sealing import ObjectKind
-from csi_zfs.cas.sessions import Session
+from csi_zfs.cas.sessions import Session, list_sessions
 from csi_zfs.cas.store import Store, Surroundings, unlocked
 from csi_zfs.cas.vault import Vault
 from tests.support.clock import FakeClock
@@ -278,3 +278,43 @@ def test_more_packs_than_an_epoch_names_go_in_several_cycles(
         store.delete(put_image(store, chunks(1)).manifest_id)
     assert collect(store).deleted_packs == 6
     assert not pack_ids(storage)
+
+
+def test_session_that_begins_again_has_another_name(storage: MemoryObjects, store: Store) -> None:
+    """A collector that fenced the first one may come late to remove it, behind the commit."""
+    names: list[str] = []
+
+    def condemn() -> None:
+        names.extend(session_id for session_id, _, _ in list_sessions(store.vault))
+        advance(store.vault, read_epoch(store.vault), Phase.CONDEMNED, frozenset())
+
+    faulty = FaultyObjects(storage, effects=once("put_new:after", condemn))
+    with opened_store(faulty) as writer:
+        manifest = put_image(writer, data := chunks(1))
+    (first,) = names
+    storage.delete([SESSIONS + first])
+    assert content(storage, manifest) == data
+
+
+def test_manifest_that_is_deleted_while_it_is_looked_for_is_not_found(
+    storage: MemoryObjects, store: Store
+) -> None:
+    """And not told as taken by somebody."""
+    manifest = put_image(store, chunks(1))
+
+    def delete() -> None:
+        store.delete(manifest.manifest_id)
+
+    # The journal is listed and its one entry is read before that.
+    reads: list[str] = []
+
+    def effects(point: str) -> None:
+        reads.append(point)
+        if reads.count("read:after") == 2 and point == "read:after":
+            delete()
+
+    faulty = FaultyObjects(storage)
+    with opened_store(faulty) as looking:
+        faulty._effects = effects
+        with pytest.raises(ManifestNotFoundError):
+            looking.manifest(manifest.manifest_id)

@@ -64,9 +64,8 @@ def forget(
         for one in series:
             reasons |= kept(one, policy)
         if not dry_run:
-            for manifest in manifests:
-                if manifest.manifest_id not in reasons:
-                    store.delete(manifest.manifest_id)
+            ids = [manifest.manifest_id for manifest in manifests]
+            store.delete(*(one for one in ids if one not in reasons))
     _show(manifests, reasons, json=options.json, dry_run=dry_run)
 
 

@@ -33,9 +33,9 @@ def remove(
         ids = [
             text if is_whole_id(text) else named_in(there, text).manifest_id for text in manifests
         ]
-        for manifest_id in ids:
-            store.delete(manifest_id)
-            if not options.json:
-                typer.echo(f"{manifest_id} is removed")
+        store.delete(*ids)
     if options.json:
         print_json({"removed": ids})
+        return
+    for manifest_id in ids:
+        typer.echo(f"{manifest_id} is removed")

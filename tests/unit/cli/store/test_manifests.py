@@ -48,6 +48,7 @@ def test_rm_looks_all_up_before_it_removes_one(store: Store, image: Path) -> Non
     manifest_id = put(store, image)
 
     assert store("rm", manifest_id[:8], "zz").status == 1
+    assert store("rm", manifest_id, "0" * 32).status == 1
     assert ids(store) == [manifest_id]
     assert store("rm", manifest_id[:8]).status == 0
     assert store("rm", manifest_id, "--json").document == {"removed": [manifest_id]}

@@ -210,7 +210,10 @@ def _length(formula: str, fields: Fields, *, whole: int, left: int) -> int:
         return left
     numbers = {name: value for name, value in fields.items() if isinstance(value, int)}
     code = compile(ast.parse(formula, mode="eval"), formula, "eval")
-    return int(eval(code, {"__builtins__": {}}, numbers | {"all": whole}))
+    try:
+        return int(eval(code, {"__builtins__": {}}, numbers | {"all": whole}))
+    except NameError as exc:
+        raise FormatError(f"there is no such field: {formula}") from exc
 
 
 def _tables(text: str) -> Iterator[_Table]:

@@ -100,8 +100,7 @@ class StoreByPage:
             if chunk.startswith(b"CZIT"):
                 self.page.parse("image node", chunk)
             else:
-                node = self.page.parse("file tree node", chunk)
-                self.page.parse_list(self._records(node), node.raw("records"))
+                self._records(self.page.parse("file tree node", chunk))
 
     def chain_of(self, prefix: str) -> list[str]:
         """What the field `previous` of each object has to be."""
@@ -169,24 +168,29 @@ class StoreByPage:
         node = self.page.parse("file tree node", self.chunk(domain, digest, TREE))
         found = node.number("level")
         assert level is None or found == level
-        records = self.page.parse_list(self._records(node), node.raw("records"))
-        assert len(records) == node.number("count")
+        records = self._records(node)
         if not found:
             return records
-        return [
-            one
-            for record in records
-            for one in self.records_of(domain, record.raw("digest"), found - 1)
-        ]
+        below = [self.records_of(domain, one.raw("digest"), found - 1) for one in records]
+        if "name" in records[0]:
+            assert [one["name"] for one in records] == [part[0]["name"] for part in below]
+        else:
+            lengths = [sum(one.number("length") for one in part) for part in below]
+            assert [one["length"] for one in records] == lengths
+        return [one for part in below for one in part]
 
-    def _records(self, node: Fields) -> str:
+    def _records(self, node: Fields) -> list[Fields]:
         level = {"any", "above" if node.number("level") else "0"}
         (found,) = [
             row["records"]
             for row in self.page.lists["type"]
             if row["type"].startswith(str(node.number("type"))) and row["level"] in level
         ]
-        return found.removeprefix("list of ")
+        records = self.page.parse_list(found.removeprefix("list of "), node.raw("records"))
+        assert len(records) == node.number("count")
+        if found == "list of directory entry":
+            assert sum(one.number("length") for one in records) == len(node.raw("records"))
+        return records
 
     def file_content(self, domain: str, entry: Fields) -> bytes:
         """The bytes of a file."""

@@ -1,5 +1,7 @@
 """docs/reference/formats.md is what stores are: taken apart by the page's tables alone."""
 
+import re
+
 import pytest
 from cryptography.exceptions import InvalidTag
 
@@ -30,6 +32,8 @@ from tests.support.store_specimen import (
 )
 from tests.support.stores import CREDENTIAL
 
+# A row of a table of bytes, or of a document.
+_IS_FIELD = re.compile(r"\| [^|]*\| [^|]*\| `\w+` \||\| `\w+` \| [^|]*\| [^|]*\|$")
 _DOMAINS = ["default", TREE_DOMAIN]
 
 
@@ -213,3 +217,36 @@ def read_everything(page: str, objects: dict[str, bytes]) -> None:
     store = opened(page, objects)
     store.read_all()
     entries_of(store)
+
+
+def rows_below_headings() -> dict[str, list[int]]:
+    """The numbers of the lines that describe a field."""
+    found: dict[str, list[int]] = {}
+    heading = ""
+    for number, line in enumerate(PAGE.read_text().splitlines()):
+        if line.startswith("#"):
+            heading = line.strip("# ")
+        elif _IS_FIELD.match(line):
+            found.setdefault(heading, []).append(number)
+    return found
+
+
+_ROWS = rows_below_headings()
+
+
+def test_every_table_of_the_page_is_in_the_control() -> None:
+    page = Page.read(PAGE.read_text())
+    tables = page.byte_tables | page.documents
+    assert {name.lower(): len(rows) for name, rows in _ROWS.items()} == {
+        name: len(rows) for name, rows in tables.items()
+    }
+
+
+@pytest.mark.parametrize("heading", _ROWS)
+def test_page_that_lacks_any_row_does_not_fit(heading: str) -> None:
+    lines = PAGE.read_text().splitlines()
+    objects = kept_objects(read_specimen(KEPT[0]))
+    for number in _ROWS[heading]:
+        without = "\n".join([*lines[:number], *lines[number + 1 :]])
+        with pytest.raises((FormatError, AssertionError, KeyError, ValueError, InvalidTag)):
+            read_everything(without, objects)

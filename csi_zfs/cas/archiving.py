@@ -109,8 +109,13 @@ class Archiving:
     def _image(self, store: Store, source: Source, progress: Progress) -> Stored:
         chunk_bytes = store.header.chunk_bytes
         with store.session(self.domain) as session:
+
+            def advance(count: int) -> None:
+                session.beat()
+                progress(count)
+
             tree, size_bytes = ingest_image(
-                session, source.descriptor, chunk_bytes=chunk_bytes, progress=progress
+                session, source.descriptor, chunk_bytes=chunk_bytes, progress=advance
             )
             root = Root(
                 kind=ManifestKind.IMAGE,

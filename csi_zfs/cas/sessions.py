@@ -63,11 +63,6 @@ class SessionRegister:
         self._beat_s = clock.monotonic_s()
         self.session_id = session_id
 
-    @property
-    def record(self) -> SessionRecord:
-        """What is written of it."""
-        return self._record
-
     def beat(self) -> None:
         """Give a sign of life, if the last one is some time ago.
 
@@ -192,6 +187,13 @@ class Session:
     def written(self) -> Written:
         """What was put until now."""
         return self._writer.written
+
+    def beat(self) -> None:
+        """Give a sign of life: for who puts nothing for a while, since all that it reads is zeros.
+
+        Raises `SessionFencedError`.
+        """
+        self._register.beat()
 
     def put(self, data: bytes | bytearray | memoryview, kind: BlobKind) -> bytes:
         """See `ChunkSink`; raises `SessionFencedError` too."""

@@ -4,7 +4,7 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from csi_zfs.cas.api import (
@@ -49,7 +49,7 @@ from csi_zfs.cas.sessions import Session, begin, list_sessions, read_session
 from csi_zfs.cas.slots import SLOTS, Credential, NewSlot, no_slot_opens, parse_slot
 from csi_zfs.cas.vault import Vault
 from csi_zfs.cas.writing import ChunkWriter, Inks
-from csi_zfs.domain.errors import InvalidRequestError
+from csi_zfs.domain.errors import CsiZfsError, InvalidRequestError
 from csi_zfs.system.clock import Clock
 
 # Requests to the storage that wait for each other's answers; they take no processor meanwhile.
@@ -166,7 +166,9 @@ class Store:
         try:
             yield session
         except BaseException:
-            session.abandon()
+            # Where that fails too, the first error is the one to tell; a collector ends the rest.
+            with suppress(CsiZfsError):
+                session.abandon()
             raise
 
     def journal(self) -> Journal:

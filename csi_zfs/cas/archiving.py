@@ -14,7 +14,7 @@ from csi_zfs.cas.extents import data_ranges, size_of
 from csi_zfs.cas.file_tree import FileTree
 from csi_zfs.cas.image_ingest import ImageUnreadableError, ingest_image
 from csi_zfs.cas.keys import DEFAULT_DOMAIN
-from csi_zfs.cas.known_files import KnownFiles
+from csi_zfs.cas.known_files import FileState, KnownFiles
 from csi_zfs.cas.store import Store
 from csi_zfs.cas.tree_reports import Problem, TreeTotals
 from csi_zfs.cas.walking import StoredTree, TreeWalk
@@ -136,11 +136,17 @@ class Archiving:
             store.session(domain, base_id=base_id) as session,
             ThreadPoolExecutor(_THREADS, thread_name_prefix="archive") as executor,
         ):
+            known = _known_files(store, since) if since else _nothing_known
+
+            def take_over(state: FileState) -> tuple[bytes, bool] | None:
+                session.beat()
+                return known(state)
+
             walk = TreeWalk(
                 _Counted(session, progress),
                 problems.append,
                 one_file_system=self.one_file_system,
-                take_over=_known_files(store, since) if since else None,
+                take_over=take_over,
                 executor=executor,
             )
             tree = _read(walk, source)
@@ -158,6 +164,10 @@ class Archiving:
                 totals=tree.totals,
                 problems=problems,
             )
+
+
+def _nothing_known(_state: FileState) -> None:
+    """Of a directory that nothing older is known of."""
 
 
 def _known_files(store: Store, since: Manifest) -> KnownFiles:

@@ -6,6 +6,7 @@ One cycle, whose phase is in the collector's epoch (epochs.py), so that whoever 
    is needed are copied, in a session of their own, and become candidates too.
 2. Condemn the candidates: the next epoch names them, and sessions that begin now do without.
 3. Wait until every session of an older epoch has ended, or fence it once it seems dead.
+   Who takes over a manifest's chunks unseen condemns the same packs anew, and is waited for too.
 4. Follow all roots again: a candidate that one of those sessions needs is spared.
 5. Doom the rest by compare-and-swap, which fixes it for every collector.
 6. Delete it.
@@ -169,13 +170,13 @@ class Collection:
 
     def _spared(self, condemned: frozenset[bytes]) -> frozenset[bytes]:
         """What is still not needed of the condemned, after every older session has ended."""
-        needed: set[bytes] = set()
+        going = set(condemned)
         with closing(Marks()) as marks:
             self._mark_all(marks)
             for _, holdings, is_needed in needed_places(marks, self._store.places, self._there):
                 if is_needed:
-                    needed.update(_missed(holdings, condemned - needed))
-        return condemned - needed
+                    going.difference_update(_missed(holdings, going))
+        return frozenset(going)
 
     def _mark_all(self, marks: Marks) -> None:
         manifests = self._manifests()
@@ -230,7 +231,7 @@ class Collection:
         self._report.deleted_bytes += sum(sizes[pack_id] for pack_id in there)
 
 
-def _missed(holdings: Sequence[Holding], going: frozenset[bytes]) -> list[bytes]:
+def _missed(holdings: Sequence[Holding], going: set[bytes]) -> list[bytes]:
     """Those of the packs that go without which a chunk would be lost."""
     good = [one.pack_id for one in holdings if not one.is_bad]
     if not good:

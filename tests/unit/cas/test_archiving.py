@@ -53,6 +53,7 @@ def test_writer_that_takes_over_files_for_hours_is_not_taken_for_dead(
         opened_source(tree) as source,
     ):
         first = Archiving().store(store, source, nothing_done)
+        clock.advance(1)
         store.delete(put_image(store, [os.urandom(CHUNK_BYTES)]).manifest_id)
         has, asked = store.places.has, []
 

@@ -67,7 +67,9 @@ def path_text(path: bytes) -> str:
 
 def printable(text: str) -> str:
     """A text in which what cannot be printed is escaped, and so cannot act on a terminal."""
-    return "".join(one if one.isprintable() else f"\\x{ord(one):02x}" for one in text)
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
+    )
 
 
 def show_entries(entries: Iterable["Entry"], *, json: bool) -> None:
@@ -101,7 +103,7 @@ def _changed_text(entry: "Entry") -> str:
     """When it was changed; a file may state a time that no calendar has."""
     try:
         return time_text(entry.mtime_ns)
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, OSError):
         return f"{entry.mtime_ns // 1_000_000_000:>23}"
 
 

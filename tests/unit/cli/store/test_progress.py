@@ -1,4 +1,8 @@
-from csi_zfs.cli.store.progress import Lines
+import sys
+
+import pytest
+
+from csi_zfs.cli.store.progress import Lines, progress
 from csi_zfs.domain.sizes import MIB
 from tests.support.clock import FakeClock
 
@@ -26,3 +30,20 @@ def test_line_of_what_nobody_knows_the_size_of_has_the_rate() -> None:
 
     assert lines_of(None) == expected
     assert lines_of(10 * MIB) == expected
+
+
+@pytest.mark.parametrize("total_bytes", [100, None])
+def test_terminal_gets_a_bar_and_a_log_no_line_at_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], total_bytes: int | None
+) -> None:
+    with progress("storing", total_bytes) as advance:
+        advance(100)
+    assert capsys.readouterr() == ("", "")
+
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with progress("storing", total_bytes) as advance:
+        advance(100)
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "storing" in shown.err

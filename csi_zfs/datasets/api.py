@@ -17,6 +17,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from csi_zfs.datasets.changes import SnapshotChanges
 from csi_zfs.datasets.keys import DatasetKeys, WrappingKey
 from csi_zfs.domain.errors import (
     CorruptionError,
@@ -192,7 +193,7 @@ class PoolCapacity:
 NOT_QUIESCED: AbstractContextManager[None] = nullcontext()
 
 
-class DatasetManager(Protocol):
+class DatasetManager(SnapshotChanges, Protocol):
     """One pool, below one parent.  Thread-safe.
 
     Every method may raise `PoolUnavailableError`.  A method that takes the name of something that

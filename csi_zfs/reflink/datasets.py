@@ -22,8 +22,8 @@ from csi_zfs.datasets.api import (
     UnsupportedFeatureError,
 )
 from csi_zfs.datasets.keys import NoKeys
-from csi_zfs.domain.model import DataPath, HealthFinding, ImageFile
-from csi_zfs.reflink import growth, health, holding, making, removal, snapshots
+from csi_zfs.domain.model import ChangedRange, DataPath, HealthFinding, ImageFile
+from csi_zfs.reflink import comparing, growth, health, holding, making, removal, snapshots
 from csi_zfs.reflink.engine import Engine
 from csi_zfs.reflink.kernel import extent_count
 
@@ -194,3 +194,7 @@ class ReflinkDatasets:
         """See `DatasetManager`."""
         with self._engine.root.working(name):
             return extent_count(self._engine.image_of(name))
+
+    def changed_ranges(self, old_name: str, new_name: str) -> Iterator[ChangedRange]:
+        """See `SnapshotChanges`; any two snapshots can be compared."""
+        return comparing.changed_ranges(self._engine, old_name, new_name)

@@ -22,8 +22,23 @@ from csi_zfs.datasets.api import (
     RecordCorruptError,
 )
 from csi_zfs.datasets.names import is_tombstone
-from csi_zfs.domain.model import DataPath, DeviceNode, HealthFinding, NativeFilesystem
-from csi_zfs.zfs import changing, health, making, promotion, removal, retirement, snapshots
+from csi_zfs.domain.model import (
+    ChangedRange,
+    DataPath,
+    DeviceNode,
+    HealthFinding,
+    NativeFilesystem,
+)
+from csi_zfs.zfs import (
+    changing,
+    comparing,
+    health,
+    making,
+    promotion,
+    removal,
+    retirement,
+    snapshots,
+)
 from csi_zfs.zfs.devices import DeviceLateError
 from csi_zfs.zfs.engine import Engine
 from csi_zfs.zfs.keys import LineageKeys
@@ -210,6 +225,10 @@ class LibzfsCoreDatasets:
         """See `DatasetManager`: a copy costs the same always."""
         self._engine.objects.dataset(name)
         return 0
+
+    def changed_ranges(self, old_name: str, new_name: str) -> Iterator[ChangedRange]:
+        """See `SnapshotChanges`; of zvols alone, from what a send stream would have."""
+        return comparing.changed_ranges(self._engine, old_name, new_name)
 
     def _rename(self, name: str, new_name: str) -> None:
         home = self._engine.home

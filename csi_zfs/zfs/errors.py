@@ -18,6 +18,7 @@ from csi_zfs.datasets.api import (
     RecordCorruptError,
     UnsupportedFeatureError,
 )
+from csi_zfs.datasets.changes import UnrelatedSnapshotsError
 from csi_zfs.datasets.keys import KeyNotLoadedError, LineageChangedError, WrongKeyError
 from csi_zfs.domain.errors import (
     InUseError,
@@ -70,6 +71,7 @@ _UNSUPPORTED = _says(UnsupportedFeatureError, "the pool of {name} has no such fe
 _MISMATCH = _says(ModuleVersionError, "the kernel's OpenZFS does not know this call for {name}")
 _HALFWAY = _says(ProgramFailedError, "a change of {name} was cut short")
 _MOVED = _says(LineageChangedError, "{name} is no longer the root of its encryption: try again")
+_UNRELATED = _says(UnrelatedSnapshotsError, "{name} is not younger than, or no kin of, the other")
 _NO_LIBRARY = _says(PoolUnavailableError, "OpenZFS is not loaded on this machine; about {name}")
 
 # The same whatever the call is.
@@ -107,6 +109,7 @@ _OF_CALL: Mapping[tuple[str, int], Meaning | None] = {
     # The root was asked for, and meanwhile another dataset became it.
     ("load_key", errno.EINVAL): _MOVED,
     ("change_key", errno.EINVAL): _MOVED,
+    ("send", errno.EXDEV): _UNRELATED,
     ("rename", errno.EACCES): None,  # an encrypted clone cannot leave its parent
     ("run_program", errno.ENOSPC): _HALFWAY,  # the limit on its memory, not the pool
     ("run_program", errno.ECHRNG): _HALFWAY,

@@ -27,12 +27,14 @@ from csi_zfs.datasets.api import (
 from csi_zfs.datasets.keys import DatasetKeys
 from csi_zfs.datasets.names import is_tombstone, split_snapshot
 from csi_zfs.domain.model import (
+    ChangedRange,
     DataPath,
     HealthFinding,
     HealthStatus,
     ImageFile,
     NativeFilesystem,
 )
+from tests.support.pool_changes import changes_of, require_comparable
 from tests.support.pool_core import PoolCore
 from tests.support.pool_state import readable
 
@@ -294,6 +296,14 @@ class FakeDatasets(PoolCore):
         """See `DatasetManager`."""
         with self._reading() as state:
             return self.extent_counts.get(state.dataset(name).name, 0)
+
+    def changed_ranges(self, old_name: str, new_name: str) -> Iterator[ChangedRange]:
+        """See `SnapshotChanges`."""
+        with self._reading() as state:
+            is_lineal = self.features.dependent_clones
+            require_comparable(state, old_name, new_name, is_lineal=is_lineal)
+            old, new = (self._disk.images[self._image(it)] for it in (old_name, new_name))
+            return iter(changes_of(old, new))
 
     def plant_snapshot(self, name: str) -> DatasetSnapshot:
         """Take a snapshot as an administrator would by hand: without user properties or effects."""

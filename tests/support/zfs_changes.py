@@ -1,14 +1,16 @@
 """What changes in the fake OpenZFS: the checks and the effects that calls and programs share."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from errno import EAGAIN, EBADF, EBUSY, EEXIST, EINVAL, ENOENT, ENOSPC, ESRCH, EXDEV
 from functools import partial
 
 from csi_zfs.datasets.api import DatasetKind
 from csi_zfs.zfs.lzc import ZfsErrno
 from tests.support import zfs_keys as keys
+from tests.support.send_streams import increment_stream
 from tests.support.zfs_state import (
+    BLOCK_BYTES,
     FakeDataset,
     FakeEntry,
     FakeSnapshot,
@@ -269,3 +271,27 @@ def entry_of(pool: FakeZpool, name: str) -> FakeEntry:
     if entry is None:
         raise RefusedError(ENOENT)
     return entry
+
+
+def increment(old: FakeSnapshot, new: FakeSnapshot) -> bytes:
+    """The stream between two snapshots of a zvol; EXDEV where the older is no ancestor."""
+    if old not in _ancestors(new):
+        raise RefusedError(EXDEV)
+    numbers = sorted(old.blocks.keys() | new.blocks.keys())
+    changed = [
+        (number, number in new.blocks)
+        for number in numbers
+        if old.blocks.get(number) is not new.blocks.get(number)
+    ]
+    last_block = max(new.blocks, default=0)
+    return increment_stream(changed, block_bytes=BLOCK_BYTES, last_block=last_block)
+
+
+def _ancestors(snapshot: FakeSnapshot) -> Iterator[FakeSnapshot]:
+    here: FakeSnapshot | None = snapshot
+    while here is not None:
+        siblings = list(here.dataset.snapshots.values())
+        yield from siblings[: siblings.index(here)]
+        here = here.dataset.origin
+        if here is not None:
+            yield here

@@ -5,10 +5,11 @@ It is held to the same suite as the real one (tests/contract/zfs_core).
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from errno import E2BIG, EINVAL, ENOENT
+from errno import E2BIG, EINVAL, ENOENT, EPIPE
 from typing import NoReturn
 
 from csi_zfs.datasets.api import DatasetKind
+from csi_zfs.system.files import write_all
 from csi_zfs.zfs.lzc import (
     DEFAULT_INSTRUCTION_LIMIT,
     DEFAULT_MEMORY_LIMIT_BYTES,
@@ -212,8 +213,17 @@ class FakeLibzfsCore:
         descriptor: int,
         flags: frozenset[SendFlag] = frozenset(),
     ) -> None:
-        """Refuse."""
-        self._unserved("send")
+        """See `LibzfsCore`; increments of zvols alone."""
+        names = [snapshot_name, from_name]
+        with self._reading("send", names) as pool:
+            if not from_name or SendFlag.RAW not in flags:
+                raise BeyondFakeError("only raw increments")
+            old, new = self._snapshot(pool, from_name), self._snapshot(pool, snapshot_name)
+            stream = changes.increment(old, new)
+        try:
+            write_all(descriptor, stream)
+        except BrokenPipeError as exc:
+            raise LzcError("send", EPIPE, names) from exc
 
     def receive(
         self,

@@ -21,6 +21,8 @@ CALLS: dict[str, Call] = {
     "set_user_properties": lambda it: it.set_user_properties("v/no", {}),
     "destroy": lambda it: it.destroy("v/no", uid=UID),
     "extent_count": lambda it: it.extent_count("v/no"),
+    "changed_ranges from": lambda it: list(it.changed_ranges("v/a@no", "v/a@snap")),
+    "changed_ranges to": lambda it: list(it.changed_ranges("v/a@snap", "v/no@snap")),
     "clone of a dataset": lambda it: it.clone("v/no", NewDataset("v/new", SIZE_BYTES)),
     "clone of a snapshot": lambda it: it.clone("v/a@no", NewDataset("v/new", SIZE_BYTES)),
     "clone of a dataset's snapshot": lambda it: it.clone(

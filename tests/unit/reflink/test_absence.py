@@ -32,6 +32,7 @@ READS: dict[str, Call] = {
     "list snapshots": lambda it: list(it.list_snapshots()),
     "data_path": lambda it: it.data_path("v/a"),
     "extents": lambda it: it.extent_count("v/a"),
+    "changes": lambda it: list(it.changed_ranges("v/a@s", "v/a@s")),
     "capacity": lambda it: it.capacity(),
 }
 WRITES: dict[str, Call] = {

@@ -7,8 +7,9 @@ others.  So where two images have the same block at the same offset, they have t
   by the other one between two looks, whatever is deleted meanwhile.
 - *Nobody writes to either of them.*  Snapshots are never written to.  The volume that they were
   taken of lives on: it has lost its right to write to the shared blocks in place.
-- *Nobody moves their blocks.*  A defragmenter (xfs_fsr) keeps the bytes and changes the blocks; one
-  that runs at the same time could bring one image onto blocks that the other was seen on before.
+- *Nobody moves their blocks.*  A defragmenter (xfs_fsr, or a balance of btrfs) keeps the bytes and
+  changes the blocks; one that runs at the same time could bring one image onto blocks that the
+  other was seen on before.
 - *They lie on one device.*  An address says nothing about the device.  What was cloned from one
   another always does; a file on the realtime device of an XFS and one beside it do not.
 

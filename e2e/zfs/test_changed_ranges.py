@@ -66,9 +66,10 @@ def discard(pool: PoolUnderTest, offset: int, length: int) -> None:
 
 def change(pool: PoolUnderTest, choose: random.Random) -> None:
     """Some writes, of noise and of what compresses to nearly nothing, zeros and discards."""
+    size_bytes = pool.manager.get(NAME).size_bytes
     for _ in range(choose.randint(0, 20)):
-        offset = choose.randrange(SIZE_BYTES // KIB) * KIB
-        length = min(choose.choice([1, 4, 16, 100, 3000]) * KIB, SIZE_BYTES - offset)
+        offset = choose.randrange(size_bytes // KIB) * KIB
+        length = min(choose.choice([1, 4, 16, 100, 3000]) * KIB, size_bytes - offset)
         match choose.choice(["noise", "small", "zeros", "discard", "discard to the end"]):
             case "noise":
                 pool.write(NAME, choose.randbytes(length), offset_bytes=offset)
@@ -79,7 +80,7 @@ def change(pool: PoolUnderTest, choose: random.Random) -> None:
             case "discard":
                 discard(pool, offset, length)
             case _:
-                discard(pool, offset, SIZE_BYTES - offset)
+                discard(pool, offset, size_bytes - offset)
 
 
 def changes(pool: PoolUnderTest, old_leaf: str, new_leaf: str) -> list[ChangedRange]:
